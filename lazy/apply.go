@@ -53,6 +53,18 @@ func Apply(o Operator, in ...*Tensor) *Tensor {
 	return g.apply(impl, in)
 }
 
+// Apply is [Apply] on g: an operator without inputs has no other graph.
+func (g *Graph) Apply(o Operator, in ...*Tensor) *Tensor {
+	if o == nil || len(in) > 0 {
+		return Apply(o, in...)
+	}
+	impl, err := implementation(o)
+	if err != nil {
+		return g.fail("apply", in, err)
+	}
+	return g.apply(impl, nil)
+}
+
 // unnamed stands in for the nil operator.
 type unnamed struct{}
 
@@ -68,6 +80,9 @@ func implementation(o Operator) (op.Op, error) {
 }
 
 func (g *Graph) apply(o op.Op, in []*Tensor) *Tensor {
+	if c, ok := o.(op.Custom); ok {
+		o = g.first(c)
+	}
 	ss := g.specs[:0]
 	for _, t := range in {
 		ss = append(ss, t.spec)

@@ -13,6 +13,7 @@ import (
 	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/custom"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -62,6 +63,7 @@ type Graph struct {
 	model   string
 	state   string         // name of what is carried, if it is shared
 	sizes   map[string]int // placeholder of each symbol in Gorgonia's shapes
+	custom  map[string]*custom.Operator
 	specs   []plan.Spec    // memory that Apply reuses
 	err     error          // first capture error
 

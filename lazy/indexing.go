@@ -113,7 +113,7 @@ func Every(x *Tensor, axis, step int) *Tensor {
 		return x.failed("every", fmt.Errorf("%w: every %d of axis %d", ErrShape, step, axis))
 	}
 	n, size := x.Dim(axis), max(step, -step)
-	count := n.Add(plan.C(size-1)).FloorDiv(size) // rounded up
+	count := n.Add(plan.C(size - 1)).FloorDiv(size) // rounded up
 	start := 0
 	if step < 0 {
 		start = -1 // from the end, as an index counts

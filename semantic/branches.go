@@ -154,9 +154,13 @@ func (w *branchWalk) join(id int) {
 }
 
 // tops lists the values that t joins. A sum of sums or a concat of concats
-// joins all their terms, unless other tensors read the partial result.
+// joins all their terms, unless other tensors read the partial result. Attention
+// joins queries and keys: the values are on the side of the keys.
 func (w *branchWalk) tops(out []*lazy.Tensor, t *lazy.Tensor, depth *int) []*lazy.Tensor {
-	for _, in := range t.In() {
+	for i, in := range t.In() {
+		if i == 2 && is(t, "attention") {
+			continue
+		}
 		if len(out) > maxSides || w.constant[in.ID()] || slices.Contains(out, in) {
 			continue
 		}

@@ -2,12 +2,13 @@ package semantic
 
 import (
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/custom"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
 // assignBuffers assigns a buffer to every scratch value.
-func assignBuffers(p *plan.Plan) error {
-	r, err := op.Resolve(p)
+func assignBuffers(p *plan.Plan, t *custom.Table) error {
+	r, err := op.ResolveFrom(t, p)
 	if err != nil {
 		return err
 	}

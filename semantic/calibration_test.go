@@ -143,7 +143,7 @@ func TestKernels(t *testing.T) {
 		{"attention", func(g *lazy.Graph) *lazy.Tensor {
 			q, k, v := g.Input("q", lazy.F32, 2, 8, 4), g.Input("k", lazy.F32, 2, 8, 4), g.Input("v", lazy.F32, 2, 8, 4)
 			return lazy.MatMul(lazy.Softmax(lazy.CausalMask(lazy.Scale(lazy.MatMul(q, k, lazy.TransB), 0.5), nil), -1), v)
-		}, []group{{ClassAttention, 5, 4 * (4*2*8*4 + 1)}}},
+		}, []group{{ClassAttention, 5, 4 * 4 * 2 * 8 * 4}}},
 		{"rows by index, their mean", func(g *lazy.Graph) *lazy.Tensor {
 			return lazy.Mean(lazy.Embedding(zeros(g, "table", 9, 64), g.Input("i", lazy.I32, 3)), 1)
 		}, []group{{ClassGather, 1, 4 * (3*64 + 3 + 3*64)}, {ClassReduce, 1, 4 * (3*64 + 3)}}},
@@ -196,7 +196,7 @@ func TestKernelsOfAModel(t *testing.T) {
 		}
 	}
 	for id, c := range costs {
-		require.Equal(t, c != Cost{}, seen[id], "tensor %d", id)
+		require.True(t, c == Cost{} || seen[id], "tensor %d is in no kernel", id)
 	}
 	require.Equal(t, 3, attention)
 	_, err = s.Kernels(nil)

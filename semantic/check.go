@@ -48,7 +48,11 @@ func (c *scheduleCheck) plans() error {
 		if err := p.Validate(); err != nil {
 			return fmt.Errorf("%w: %w", ErrPolicy, err)
 		}
-		resolved, err := op.Resolve(p)
+		operators, err := c.s.Graph.CustomOperators()
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrPolicy, err)
+		}
+		resolved, err := op.ResolveFrom(operators, p)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrPolicy, err)
 		}

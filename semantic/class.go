@@ -83,6 +83,8 @@ func classOf(o op.Op, in [][]int, out []int) Class {
 			return ClassNarrow
 		}
 		return ClassProduct
+	case op.Attention:
+		return ClassAttention
 	case op.Conv2D:
 		if w := in[1]; w[2] == 3 && w[3] == 3 && o.Stride == [2]int{1, 1} && o.Dilation == [2]int{1, 1} && o.Groups == 1 {
 			return ClassConv3x3

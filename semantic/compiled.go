@@ -34,7 +34,11 @@ func (s *SRG) compiledFor(d Device, profile Profile) (*compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	prog, err := program.Compile(p, d.options(), op.NewWork(nil))
+	operators, err := s.Graph.CustomOperators()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
+	}
+	prog, err := program.Compile(p, d.options(operators), op.NewWork(nil))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
 	}

@@ -30,17 +30,15 @@ type Explanation struct {
 	// and Slow sums up those that are references of operators.
 	Kernels []ExplainedKernel `json:"kernels"`
 	Slow    ExplainedSlow     `json:"slow"`
-	// Notes tell of patterns that a part of the program nearly matches and why
-	// they were not taken.
-	Notes []ExplainedNote `json:"notes"`
-
-	Plan *plan.Plan `json:"plan"`
+	Plan    *plan.Plan        `json:"plan"`
 	// Buffers is the size in bytes of each scratch buffer of Plan at these
 	// sizes.
 	Buffers []int64 `json:"buffer_bytes"`
 	// Client is the plan of the client partition: what the policy leaves to the
 	// client.
 	Client *plan.Plan `json:"client_plan,omitempty"`
+	// Notes are patterns that nearly matched.
+	Notes []ExplainedNote `json:"notes,omitempty"`
 }
 
 // ExplainedNode is one tensor.
@@ -62,12 +60,27 @@ type ExplainedNode struct {
 	Attention int        `json:"attention,omitempty"`
 	Sampling  bool       `json:"sampling,omitempty"`
 	// Dead is set on what nothing reads: it has no sizes and no cost.
-	Dead bool          `json:"dead,omitempty"`
-	Cost ExplainedCost `json:"cost"`
+	Dead bool `json:"dead,omitempty"`
+	// Location is where the program captured it, as in gpt2/model.go:120.
+	Location string `json:"location,omitempty"`
+	// As is the operator that computes it in the program's normal form, where
+	// that is another than Call: gelu, for a multiplication that ends one
+	// spelled in primitives. Absorbed are the nodes whose work As does too, and
+	// Into is the node that absorbed this one.
+	As       string        `json:"as,omitempty"`
+	Absorbed []int         `json:"absorbed,omitempty"`
+	Into     *int          `json:"into,omitempty"`
+	Cost     ExplainedCost `json:"cost"`
 	// Kernel names what computes the node in a run of the declared outputs, alone
 	// or together with others; empty for what is not computed.
 	Kernel string `json:"kernel,omitempty"`
-	Where  string `json:"where,omitempty"` // the line that captured an operator
+}
+
+// ExplainedNote is a [Note].
+type ExplainedNote struct {
+	Rule   string `json:"rule"`
+	Node   int    `json:"node"`
+	Reason string `json:"reason"`
 }
 
 // ExplainedCost is a [Cost] with what follows from it.
@@ -162,6 +175,7 @@ func ExplainOn(d Device, s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Name
 	if err := e.nameKernels(s); err != nil {
 		return nil, err
 	}
+	s.explainForm(e)
 	e.addPhases()
 	e.Total = explainCost(total, 0)
 	// The nodes run one after the other.
@@ -220,7 +234,7 @@ func bufferBytes(p *plan.Plan, b plan.Bindings) ([]int64, error) {
 	return out, nil
 }
 
-var cacheModes = [...]string{CacheAppend: "append", CacheWrite: "write"}
+var cacheModes = [...]string{CacheAppend: "append", CacheWrite: "write", CacheRoll: "roll"}
 
 func (s *SRG) explainNode(id int, p Profile, b plan.Bindings, c ExplainedCost) (ExplainedNode, error) {
 	n := &s.Nodes[id]
@@ -232,7 +246,7 @@ func (s *SRG) explainNode(id int, p Profile, b plan.Bindings, c ExplainedCost) (
 	x := ExplainedNode{
 		ID: id, Name: t.Name(), Kind: kindText(t.Kind()), Op: op, Call: callText(op, attrs), DType: t.DType(), Storage: s.storage(t),
 		Shape: t.Shape(), Phase: s.PhaseOf(t, p), Residency: n.Residency, Modality: n.Modality, Branch: n.Branch,
-		Attention: n.Attention, Sampling: n.Sampling, Dead: n.Dead, Cost: c, Where: where(t),
+		Attention: n.Attention, Sampling: n.Sampling, Dead: n.Dead, Location: location(t), Cost: c,
 	}
 	for _, in := range t.In() {
 		x.In = append(x.In, in.ID())

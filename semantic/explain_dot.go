@@ -32,6 +32,7 @@ func (e *Explanation) Dot() string {
 		fmt.Fprintf(&b, "    n%d -> n%d [label=%s%s];\n", x.From, x.To,
 			quoteDot(fmt.Sprintf("%s\n%s > %s", si(x.Bytes, "B"), si(x.Rate, "B/s"), si(x.Demand, "B/s"))), style)
 	}
+	e.dotForm(&b)
 	b.WriteString("  }\n")
 	dotPlan(&b, "plan", "plan for the executor, policy "+e.Policy, e.Plan, e.stepKernels())
 	if e.Client != nil {
@@ -44,6 +45,12 @@ func (e *Explanation) Dot() string {
 func (e *Explanation) dotNode(b *strings.Builder, n *ExplainedNode) {
 	lines := []string{ref(n.ID) + " " + n.label(), spec(n)}
 	style := ""
+	if n.As != "" {
+		lines = append(lines, "as "+n.As)
+	}
+	if n.Location != "" {
+		lines = append(lines, n.Location)
+	}
 	if n.Dead {
 		lines = append(lines, "nothing reads it")
 		style = ", style=dashed"

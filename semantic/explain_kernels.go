@@ -3,14 +3,13 @@ package semantic
 import (
 	"cmp"
 	"fmt"
-	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport/custom"
 )
 
 // ExplainedKernel is what computes one step of a plan, or several together.
@@ -35,26 +34,13 @@ type ExplainedSlow struct {
 	Share   float64 `json:"share"` // of the time of all kernels
 }
 
-// ExplainedNote is a [Note].
-type ExplainedNote struct {
-	Pattern string `json:"pattern"` // such as attention
-	Node    int    `json:"node"`    // id of the tensor that it would have computed
-	Where   string `json:"where,omitempty"`
-	Reason  string `json:"reason"`
-}
-
-// String is the note in words.
-func (n ExplainedNote) String() string {
-	text := fmt.Sprintf("%s not fused: %s", n.Pattern, n.Reason)
-	if n.Where != "" {
-		text += " (" + n.Where + ")"
-	}
-	return text
-}
-
 // addKernels compiles the plan as an executor on the device does.
 func (e *Explanation) addKernels(s *SRG, origins []*lazy.Tensor) error {
-	prog, kernels, err := e.Device.compile(e.Plan, e.Bindings)
+	operators, err := s.Graph.CustomOperators()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrPolicy, err)
+	}
+	prog, kernels, err := e.Device.compile(e.Plan, operators, e.Bindings)
 	if err != nil {
 		return err
 	}
@@ -67,7 +53,7 @@ func (e *Explanation) addKernels(s *SRG, origins []*lazy.Tensor) error {
 		}
 		if v := prog.Groups[i].Out; v < len(origins) && origins[v] != nil {
 			t := origins[v]
-			x.Node, x.Where = t.ID(), where(t)
+			x.Node, x.Where = t.ID(), location(t)
 		}
 		e.Kernels = append(e.Kernels, x)
 		if all += seconds; k.Reference() {
@@ -78,20 +64,7 @@ func (e *Explanation) addKernels(s *SRG, origins []*lazy.Tensor) error {
 	if all > 0 {
 		e.Slow.Share = e.Slow.Seconds / all
 	}
-	for _, n := range s.face().Notes {
-		e.Notes = append(e.Notes, ExplainedNote{Pattern: n.Rule, Node: n.At.ID(), Where: where(n.At), Reason: n.Reason})
-	}
-	slices.SortStableFunc(e.Notes, func(a, b ExplainedNote) int { return cmp.Compare(a.Node, b.Node) })
 	return nil
-}
-
-// kernelText is the kernel of a node, with the line that captured the operator of
-// one without.
-func (n *ExplainedNode) kernelText() string {
-	if isReference(n.Kernel) && n.Where != "" {
-		return n.Kernel + " at " + n.Where
-	}
-	return dash(n.Kernel)
 }
 
 // nameKernels gives the nodes the kernels of a run of the declared outputs.
@@ -111,17 +84,6 @@ func (e *Explanation) nameKernels(s *SRG) error {
 		}
 	}
 	return nil
-}
-
-// where is the line that captured a tensor, with the folder of its file.
-func where(t *lazy.Tensor) string {
-	l := t.Location()
-	if l.File == "" {
-		return ""
-	}
-	l.File = filepath.ToSlash(l.File)
-	l.File = path.Join(path.Base(path.Dir(l.File)), path.Base(l.File))
-	return l.String()
 }
 
 // stepKernels gives the kernel and the time of each step of the plan for people: the
@@ -165,10 +127,6 @@ func (e *Explanation) textKernels(b *strings.Builder) {
 			}
 		})
 	}
-	fmt.Fprintf(b, "\n%d patterns not taken\n", len(e.Notes))
-	for _, n := range e.Notes {
-		fmt.Fprintf(b, "  %s %s\n", ref(n.Node), n)
-	}
 }
 
 // mostSlow is how many references are listed.
@@ -186,17 +144,21 @@ func (e *Explanation) slowest() (out []ExplainedKernel) {
 }
 
 // options compile a plan as an executor on d does.
-func (d Device) options() program.Options {
+func (d Device) options(operators *custom.Table) program.Options {
 	return program.Options{
+		Custom:    operators,
 		Pointwise: func(o op.Op) bool { return !slices.Contains(d.Lacks, o.Name()) },
 	}
 }
+
+// String is the note in words.
+func (n ExplainedNote) String() string { return fmt.Sprintf("%s not fused: %s", n.Rule, n.Reason) }
 
 // notesOf are the notes about a node.
 func (e *Explanation) notesOf(id int) (out []string) {
 	for _, n := range e.Notes {
 		if n.Node == id {
-			out = append(out, fmt.Sprintf("%s not fused: %s", n.Pattern, n.Reason))
+			out = append(out, n.String())
 		}
 	}
 	return out

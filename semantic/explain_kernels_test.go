@@ -49,7 +49,7 @@ func TestExplainKernels(t *testing.T) {
 		require.InEpsilon(t, e.Slow.Seconds/total, e.Slow.Share, 1e-9)
 		require.Greater(t, e.Slow.Share, 0.1)
 		require.Equal(t, "reference", e.Nodes[slow.ID()].Kernel)
-		require.Contains(t, e.Nodes[slow.ID()].Where, "semantic/explain_kernels_test.go:")
+		require.Contains(t, e.Nodes[slow.ID()].Location, "semantic/explain_kernels_test.go:")
 
 		text := e.Text()
 		require.Contains(t, text, "1 of them are references of operators without a kernel")
@@ -61,7 +61,7 @@ func TestExplainKernels(t *testing.T) {
 		require.Contains(t, dot, "fillcolor=orange")
 		b, err := json.Marshal(e)
 		require.NoError(t, err)
-		for _, key := range []string{`"kernels":`, `"slow":`, `"reference":true`, `"where":"semantic/`} {
+		for _, key := range []string{`"kernels":`, `"slow":`, `"reference":true`, `"location":"semantic/`} {
 			require.Contains(t, string(b), key)
 		}
 	}
@@ -77,7 +77,7 @@ func TestExplainNotes(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, e.Notes, len(s.Notes))
 	const says = "attention not fused: the mask depends on data"
-	require.Contains(t, e.Text(), says+" (semantic/explain_kernels_test.go:")
+	require.Contains(t, e.Text(), says+" at %")
 	require.Contains(t, e.Dot(), says)
 	b, err := json.Marshal(e.Notes)
 	require.NoError(t, err)

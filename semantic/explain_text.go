@@ -27,6 +27,7 @@ func (e *Explanation) Text() string {
 	e.textBranches(&b)
 	e.textKernels(&b)
 	e.textNodes(&b)
+	e.textForm(&b)
 	e.textEdges(&b)
 	e.textCaches(&b)
 	textPlan(&b, "plan for the executor", e.Plan, e.stepKernels())
@@ -105,7 +106,7 @@ func (e *Explanation) textBranches(b *strings.Builder) {
 
 func (e *Explanation) textNodes(b *strings.Builder) {
 	fmt.Fprintf(b, "\n%d nodes\n", len(e.Nodes))
-	table(b, "node|what|shape|phase|residency|modality|branch|FLOP|read|written|time|kernel", func(row func(...any)) {
+	table(b, "node|what|shape|phase|residency|modality|branch|FLOP|read|written|time|kernel|captured at", func(row func(...any)) {
 		for i := range e.Nodes {
 			n := &e.Nodes[i]
 			if n.Dead {
@@ -113,7 +114,7 @@ func (e *Explanation) textNodes(b *strings.Builder) {
 				continue
 			}
 			row(ref(n.ID), n.label(), spec(n), n.Phase, n.Residency, n.Modality, n.Branch,
-				si(n.Cost.FLOPs, ""), si(n.Cost.BytesRead, "B"), si(n.Cost.BytesWritten, "B"), seconds(n.Cost.Seconds), n.kernelText())
+				si(n.Cost.FLOPs, ""), si(n.Cost.BytesRead, "B"), si(n.Cost.BytesWritten, "B"), seconds(n.Cost.Seconds), dash(n.Kernel), dash(n.Location))
 		}
 	})
 }

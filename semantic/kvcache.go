@@ -11,7 +11,8 @@ import (
 // caches finds the KV caches among the carried pairs.
 //
 // A pair is one when its output is its own input with rows added, by a concat
-// with the old rows first or by write_rows, and when the rows are keys or
+// with the old rows first, by write_rows, by a scatter or a selection of single
+// rows, and when the rows are keys or
 // values of attention: the old or the updated tensor reaches a score product as
 // K, or a context product as V, with the rows on the axis that the softmax runs
 // over. The path may contain views, casts, scaling, rotation and head
@@ -19,7 +20,10 @@ import (
 // output must cancel out, so that the carried tensor stores the rows in the
 // order in which they are added.
 //
-// These are not caches: a window (rows of the concat are dropped), state that
+// A window, from which as many rows are dropped at the front as are added, is a
+// cache whose old rows are that many.
+//
+// These are not caches: state that
 // is recomputed (recurrent networks, running sums), rows added in front, a
 // concat that is not carried, a carried log that attention does not read or
 // reads only through a projection or an embedding.
@@ -85,59 +89,188 @@ func queryRows(rows, added plan.Dim) plan.Dim {
 	return rows
 }
 
+// addition is how an operator adds rows to its input.
+type addition struct {
+	at   *lazy.Tensor // the operator
+	old  int          // its input that has the old rows
+	rows int          // its input that has the first of the new rows
+	axis int
+	mode CacheMode
+	// added is the number of new rows, as far as the operator's axis counts.
+	added plan.Dim
+}
+
+// additionOf reports how t adds rows: by a concat with the old rows first, by a
+// write into a buffer, or by a selection of single rows of one.
+func additionOf(t *lazy.Tensor) (addition, bool) {
+	in := t.In()
+	switch o := t.Op().(type) {
+	case op.Concat:
+		u := addition{at: t, rows: 1, axis: wrapAxis(o.Axis, t), mode: CacheAppend}
+		if len(in) < 2 {
+			return u, false
+		}
+		for _, x := range in[1:] {
+			u.added = u.added.Add(x.Dim(u.axis))
+		}
+		return u, true
+	case op.WriteRows:
+		axis := wrapAxis(o.Axis, t)
+		return addition{at: t, rows: 1, axis: axis, mode: CacheWrite, added: in[1].Dim(axis)}, true
+	case op.ScatterElements:
+		axis := wrapAxis(o.Axis, t)
+		return addition{at: t, rows: 2, axis: axis, mode: CacheWrite, added: in[2].Dim(axis)}, o.Combine == op.CombineNone
+	case op.ScatterND:
+		// Whole rows of the first axis, at the indices of a list.
+		return addition{at: t, rows: 2, mode: CacheWrite, added: in[2].Dim(0)}, o.Combine == op.CombineNone && in[1].Dim(-1).Is(1)
+	case op.Where:
+		return selection(t)
+	}
+	return addition{}, false
+}
+
+// selection is where(cond, rows, old) or where(cond, old, rows) with one row,
+// chosen by the position along one axis: a write at a position that may differ
+// from sequence to sequence.
+func selection(t *lazy.Tensor) (addition, bool) {
+	in := t.In()
+	for _, u := range []addition{{at: t, old: 2, rows: 1, mode: CacheWrite}, {at: t, old: 1, rows: 2, mode: CacheWrite}} {
+		u.axis = -1
+		skip := len(t.Shape()) - len(in[u.rows].Shape())
+		for i, d := range t.Shape() {
+			if i >= skip && in[u.rows].Dim(i-skip).Equal(d) {
+				continue
+			}
+			if c := i - len(t.Shape()) + len(in[0].Shape()); c < 0 || !in[0].Dim(c).Equal(d) {
+				continue
+			}
+			if u.axis >= 0 {
+				u.axis = -1
+				break
+			}
+			u.axis = i
+		}
+		if u.added = plan.C(1); u.axis >= 0 && in[u.old].Shape().Equal(t.Shape()) && selectsPositions(in[0]) {
+			return u, true
+		}
+	}
+	return addition{}, false
+}
+
+// selectsPositions reports whether a condition compares positions for equality.
+func selectsPositions(cond *lazy.Tensor) bool {
+	for isView(cond) || is(cond, "not") || is(cond, "expand") {
+		cond = cond.In()[0]
+	}
+	return is(cond, "equal")
+}
+
 // rowsAdded reports whether and how the pair's output is its input with rows
 // added along one axis.
 func (a *analysis) rowsAdded(pair lazy.Carried) (Cache, bool) {
 	u, post := a.source(pair.Out)
-	c := Cache{Update: u}
-	var axis int
-	switch o := u.Op().(type) {
-	case op.Concat:
-		if len(u.In()) != 2 {
-			return c, false
-		}
-		c.Mode, axis = CacheAppend, wrapAxis(o.Axis, u)
-	case op.WriteRows:
-		c.Mode, axis = CacheWrite, wrapAxis(o.Axis, u)
-	default:
+	if c, ok := a.rolled(pair, u, post); ok {
+		return c, true
+	}
+	add, ok := additionOf(u)
+	c := Cache{Update: u, Mode: add.mode}
+	if !ok {
 		return c, false
 	}
-	old, pre := a.source(u.In()[0])
+	old, pre := a.source(u.In()[add.old])
 	if old != pair.In {
 		return c, false
 	}
-	c.Rows = u.In()[1]
+	c.Rows = u.In()[add.rows]
 	m, ok := newAxes(old.Shape()).through(a, pre)
-	if !ok || len(m[axis]) == 0 {
+	if !ok || len(m[add.axis]) == 0 {
 		return c, false
 	}
-	m[axis] = joinParts(m[axis])
-	row := m[axis][0]
+	m[add.axis] = joinParts(m[add.axis])
+	row := m[add.axis][0]
 	inner := plan.C(1)
-	for _, p := range m[axis][1:] {
+	for _, p := range m[add.axis][1:] {
 		inner = inner.Mul(p.size)
 	}
-	added, ok := c.Rows.Dim(axis).Div(inner)
+	added, ok := add.added.Div(inner)
 	// Rows at the end of a part are rows at the end of the axis only if the
 	// part is the outermost of the axis.
 	if !ok || !row.stride.Mul(row.size).Equal(old.Dim(row.axis)) {
 		return c, false
 	}
 	if c.Mode == CacheAppend {
-		m[axis][0].size = row.size.Add(added)
+		m[add.axis][0].size = row.size.Add(added)
 	}
-	if m, ok = m.through(a, post); !ok {
+	if !a.sameLayout(m, post, pair) {
 		return c, false
 	}
+	c.Axis, c.Old, c.New = row.axis, old.Dim(row.axis), added.Mul(row.stride)
+	return c, true
+}
+
+// sameLayout reports whether the carried output, which the tensors of post show,
+// has its rows where the input has them.
+func (a *analysis) sameLayout(m axesMap, post []*lazy.Tensor, pair lazy.Carried) bool {
+	m, ok := m.through(a, post)
+	if !ok {
+		return false
+	}
 	for i, d := range pair.Out.Shape() {
-		if d.Is(1) && old.Dim(i).Is(1) {
+		if d.Is(1) && pair.In.Dim(i).Is(1) {
 			continue
 		}
 		if p, ok := m.sole(i); !ok || p.axis != i || !p.stride.Is(1) || !p.size.Equal(d) {
+			return false
+		}
+	}
+	return true
+}
+
+// rolled reports whether the pair is a window: rows are added at the end, and as
+// many are dropped at the front, before or after that.
+func (a *analysis) rolled(pair lazy.Carried, u *lazy.Tensor, post []*lazy.Tensor) (Cache, bool) {
+	c := Cache{Mode: CacheRoll}
+	last, dropped := u.Op().(op.Slice)
+	if dropped {
+		axis := wrapAxis(last.Axis, u)
+		if !last.Stop.Equal(u.In()[0].Dim(axis)) {
 			return c, false
 		}
 	}
-	c.Axis, c.Old, c.New = row.axis, old.Dim(row.axis), added.Mul(row.stride)
+	joined, between := u, []*lazy.Tensor(nil)
+	if dropped {
+		joined, between = a.source(u.In()[0])
+	}
+	add, ok := additionOf(joined)
+	if !ok || add.mode != CacheAppend || !pair.Out.Shape().Equal(pair.In.Shape()) {
+		return c, false
+	}
+	old, pre := a.source(joined.In()[0])
+	if s, ok := old.Op().(op.Slice); ok && !dropped && s.Stop.Equal(old.In()[0].Dim(wrapAxis(s.Axis, old))) && old.In()[0] == pair.In {
+		old, dropped = pair.In, true
+	}
+	if old != pair.In || !dropped {
+		return c, false
+	}
+	m, ok := newAxes(old.Shape()).through(a, pre)
+	if !ok {
+		return c, false
+	}
+	row, ok := m.sole(add.axis)
+	if !ok || !row.stride.Is(1) || !row.size.Equal(old.Dim(row.axis)) {
+		return c, false
+	}
+	if joined != u {
+		m[add.axis] = []axisPart{{row.axis, row.stride, row.size.Add(add.added)}}
+		if m, ok = m.through(a, between); !ok || !m.is(wrapAxis(last.Axis, u), row.axis) {
+			return c, false
+		}
+		m[wrapAxis(last.Axis, u)] = []axisPart{row}
+	}
+	if !a.sameLayout(m, post, pair) {
+		return c, false
+	}
+	c.Update, c.Rows, c.Axis, c.Old, c.New = joined, joined.In()[add.rows], row.axis, row.size, add.added
 	return c, true
 }
 
@@ -146,12 +279,8 @@ func (a *analysis) rowsAdded(pair lazy.Carried) (Cache, bool) {
 func rowMap(t *lazy.Tensor, c Cache) axesMap {
 	axis := c.Axis
 	if t == c.Update {
-		switch o := t.Op().(type) {
-		case op.Concat:
-			axis = wrapAxis(o.Axis, t)
-		case op.WriteRows:
-			axis = wrapAxis(o.Axis, t)
-		}
+		add, _ := additionOf(t)
+		axis = add.axis
 	}
 	m := newAxes(t.Shape())
 	for i := range m {

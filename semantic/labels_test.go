@@ -137,6 +137,8 @@ func (k *checker) residency(n, root *progNode) (string, bool) {
 	case base == StatefulKVCache.String():
 		copied := n.op == "reshape" && n.in[0].of != nil // a view of a copy is not a view of the cache
 		return base, n == root && !copied || k.results[n]
+	case base == RecurrentState.String() && (n.kind == "input" || k.results[n]):
+		return base, true
 	case root.kind == "weight", root.kind == "const":
 		return PersistentWeight.String(), n == root
 	case n.kind == "input":
@@ -179,7 +181,7 @@ func (k *checker) caches() {
 		if !ok || got == nil {
 			continue
 		}
-		mode := map[CacheMode]string{CacheAppend: "append", CacheWrite: "write"}[got.Mode]
+		mode := map[CacheMode]string{CacheAppend: "append", CacheWrite: "write", CacheRoll: "roll"}[got.Mode]
 		k.class("cache-mode", in, want.Mode, mode)
 		k.class("cache-axis", in, want.Axis, strconv.Itoa(got.Axis))
 		for _, d := range []struct{ kind, want, got string }{

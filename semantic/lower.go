@@ -298,15 +298,20 @@ func (l *lowering) inPlace(c Cache, st *carryState) {
 	}
 	switch o := u.op.(type) {
 	case op.Concat:
-		if len(u.in) != 2 {
-			return
-		}
 		axis := o.Axis
 		if axis < 0 {
 			axis += len(u.spec.Shape)
 		}
+		rows := u.in[1]
+		if len(u.in) > 2 {
+			rows = l.main.node(u.key)
+			rows.kind, rows.op, rows.spec = lazy.KindOp, op.Concat{Axis: axis}, u.spec
+			rows.spec.Shape = slices.Clone(u.spec.Shape)
+			rows.spec.Shape[axis] = u.spec.Shape[axis].Sub(st.in.spec.Shape[axis])
+			l.main.reads(rows, u.in[1:])
+		}
 		u.op = op.Append{Axis: axis}
-		l.main.reads(u, []*irNode{st.in, u.in[1]})
+		l.main.reads(u, []*irNode{st.in, rows})
 		st.mode, st.axis, st.out = plan.StateAppend, axis, u
 	case op.WriteRows:
 		l.copyOld(st.in)

@@ -58,7 +58,7 @@ func (l *lowering) executorPlan() (*plan.Plan, map[*irNode]int, error) {
 			Name: l.stateName(st.in.src), Mode: st.mode, In: ids[st.in], Out: ids[st.out], Axis: st.axis,
 		})
 	}
-	return p, ids, finish(p)
+	return p, ids, l.finish(p)
 }
 
 // current is the node that has a captured tensor's value after rewriting.
@@ -74,18 +74,22 @@ func (l *lowering) emitClient() error {
 			p.Outputs = append(p.Outputs, plan.Output{Name: o.Name, Value: ids[l.client.current(o.Tensor)], Place: plan.Download, Cause: plan.CauseToken})
 		}
 	}
-	if err := finish(p); err != nil {
+	if err := l.finish(p); err != nil {
 		return err
 	}
 	l.out.Client = p
 	return nil
 }
 
-func finish(p *plan.Plan) error {
+func (l *lowering) finish(p *plan.Plan) error {
 	if err := p.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrPolicy, err)
 	}
-	if err := assignBuffers(p); err != nil {
+	operators, err := l.s.Graph.CustomOperators()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrPolicy, err)
+	}
+	if err := assignBuffers(p, operators); err != nil {
 		return fmt.Errorf("%w: %w", ErrPolicy, err)
 	}
 	return nil

@@ -159,16 +159,104 @@ func (f *normalForm) connect(a *analysis) {
 	}
 }
 
+// work is the tensor of the normal form that does the work of one whose value is
+// that of the tensor id: the attention behind views, a scale and a selection of
+// rows, if it is a product with values or was absorbed by one.
+func (f *normalForm) work(id int, product bool) int {
+	t := f.srg.Graph.Tensors()[id]
+	if !product {
+		return id
+	}
+	for range 8 {
+		i := 0
+		switch {
+		case is(t, "attention"):
+			return t.ID()
+		case is(t, "where"):
+			i = 1
+		case !isView(t) && !is(t, "mul"):
+			return id
+		}
+		t = t.In()[i]
+	}
+	return id
+}
+
+// absorbedPatterns finds the captured tensors that an operator of attention
+// stands for, from the product with its keys to the product with its values,
+// and gives them its number.
+func (s *SRG) absorbedPatterns(a *analysis) {
+	f := s.form
+	last := map[int]int{} // by operator: the product with its values
+	for id, t := range a.tensors {
+		if !is(t, "matmul") || a.Nodes[id].Dead {
+			continue
+		}
+		core := f.to[id].ID()
+		if f.into[id] >= 0 {
+			core = f.to[f.into[id]].ID()
+		}
+		if at := f.work(core, true); is(f.srg.Graph.Tensors()[at], "attention") {
+			last[at] = id
+		}
+	}
+	for at, id := range last {
+		f.between(a, id, func(x int) { s.Nodes[x].Attention = f.srg.Nodes[at].Attention })
+	}
+}
+
+// between calls found for a product and for the absorbed tensors between it
+// and the products that it absorbed.
+func (f *normalForm) between(a *analysis, context int, found func(id int)) {
+	from := map[int]bool{} // whether a product is among what it is computed from
+	var visit func(id int) bool
+	visit = func(id int) bool {
+		if v, ok := from[id]; ok {
+			return v
+		}
+		t := a.tensors[id]
+		from[id] = false
+		any := is(t, "matmul") && id != context && !a.constant[t.In()[0].ID()] && !a.constant[t.In()[1].ID()]
+		for _, in := range t.In() {
+			if f.into[in.ID()] >= 0 && visit(in.ID()) {
+				any = true
+			}
+		}
+		if from[id] = any; any {
+			found(id)
+		}
+		return any
+	}
+	visit(context)
+}
+
+// repeats reports whether a tensor shows another one's memory repeatedly.
+func repeats(t *lazy.Tensor) bool {
+	for isView(t) {
+		if is(t, "expand") {
+			return true
+		}
+		t = t.In()[0]
+	}
+	return false
+}
+
 // viewsInAttention puts a view that the normal form has no tensor for into a
 // pattern of attention if it is between two tensors of the pattern.
 func (s *SRG) viewsInAttention(a *analysis) {
 	f := s.form
-	gone := func(t *lazy.Tensor) bool { return isView(t) && (f.from[f.to[t.ID()].ID()] != t || f.into[t.ID()] >= 0) }
+	gone := func(t *lazy.Tensor) bool {
+		n := f.to[t.ID()]
+		return isView(t) && (f.from[n.ID()] != t || f.into[t.ID()] >= 0 || is(n, "attention"))
+	}
 	for id, t := range slices.Backward(a.tensors) {
 		if !gone(t) {
 			continue
 		}
 		s.Nodes[id].Attention = 0
+		if i := f.into[id]; i >= 0 && is(f.srg.Graph.Tensors()[f.work(f.to[i].ID(), true)], "attention") {
+			continue // see absorbedPatterns
+		}
 		for _, r := range a.readers[id] {
 			s.Nodes[id].Attention = max(s.Nodes[id].Attention, s.Nodes[r.id].Attention)
 		}
@@ -224,11 +312,14 @@ func (s *SRG) liftNodes(a *analysis) {
 		n, core := &s.Nodes[id], f.to[id].ID()
 		own := f.srg.Nodes[core]
 		n.Residency, n.Modality, n.Sampling = own.Residency, own.Modality, own.Sampling
-		if t.Kind() == lazy.KindOp && n.Residency != StatefulKVCache && n.Residency != PersistentWeight {
+		if t.Kind() == lazy.KindOp && n.Residency != StatefulKVCache && n.Residency != PersistentWeight && !(declared[id] && n.Residency == RecurrentState) {
 			n.Residency = EphemeralActivation
 			if declared[id] {
 				n.Residency = ExternalOutput
 			}
+		}
+		if n.Residency == StatefulKVCache && repeats(f.to[id]) && (!isView(t) || s.Nodes[t.In()[0].ID()].Residency != StatefulKVCache) {
+			n.Residency = EphemeralActivation // a copy as the program says it, or a view of one
 		}
 		if r, ok := a.hints.residency[id]; ok {
 			n.Residency = r
@@ -238,14 +329,17 @@ func (s *SRG) liftNodes(a *analysis) {
 			core = f.to[f.into[id]].ID()
 		}
 		n.Branch = f.srg.Nodes[core].Branch
-		if f.into[id] < 0 || !a.constant[id] && t.Op() != nil {
-			n.Attention = f.srg.Nodes[core].Attention
+		at := f.work(core, is(t, "matmul") || f.into[id] >= 0)
+		operator := is(f.srg.Graph.Tensors()[at], "attention")
+		if !operator && (f.into[id] < 0 || t.Op() != nil && !a.constant[id]) {
+			n.Attention = f.srg.Nodes[at].Attention
 		}
 		if f.into[id] >= 0 && isView(t) && !a.constant[id] {
 			n.Branch = s.Nodes[t.In()[0].ID()].Branch // the side of what it shows, not of what meets there
 		}
 	}
 	s.viewsInAttention(a)
+	s.absorbedPatterns(a)
 	s.adoptConstants(a, declared)
 	for id := range s.Nodes {
 		n := &s.Nodes[id]

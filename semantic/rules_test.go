@@ -151,7 +151,7 @@ func TestReplaceRefuses(t *testing.T) {
 		"nothing":         {lazy.ReLU, func(*semantic.Rewriter, *semantic.Value) (*semantic.Value, error) { return none, nil }, "another program"},
 		"another program": {lazy.ReLU, func(*semantic.Rewriter, *semantic.Value) (*semantic.Value, error) { return foreign, nil }, "another program"},
 		"too large": {func(x *lazy.Tensor) *lazy.Tensor {
-			return lazy.MatMul(lazy.Expand(lazy.Sum(x), 1<<13, 1), lazy.Expand(lazy.Sum(x), 1, 1<<13))
+			return lazy.MatMul(lazy.Expand(lazy.Sum(x), 1<<13, 2), lazy.Expand(lazy.Sum(x), 2, 1<<13))
 		}, func(r *semantic.Rewriter, v *semantic.Value) (*semantic.Value, error) {
 			return r.Insert("matmul", v.Op().Attrs(), v.In()...)
 		}, "cannot be checked"},

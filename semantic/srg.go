@@ -16,9 +16,10 @@ const (
 	StatefulKVCache                      // grows from run to run, read by attention
 	ExternalInput                        // comes with each run
 	ExternalOutput                       // read by the caller
+	RecurrentState                       // carried from run to run, and replaced by a function of itself
 )
 
-var residencyNames = [...]string{"ephemeral_activation", "persistent_weight", "stateful_kv_cache", "external_input", "external_output"}
+var residencyNames = [...]string{"ephemeral_activation", "persistent_weight", "stateful_kv_cache", "external_input", "external_output", "recurrent_state"}
 
 // String is the name in the field's vocabulary, such as persistent_weight.
 func (r Residency) String() string { return residencyNames[r] }
@@ -91,6 +92,7 @@ type CacheMode uint8
 const (
 	CacheAppend CacheMode = iota // concat of the old rows and the new
 	CacheWrite                   // rows written at a position of a buffer of constant size
+	CacheRoll                    // rows added at the end of a window, and as many dropped at the front
 )
 
 // Cache is a carried pair that is a KV cache.
@@ -98,8 +100,8 @@ type Cache struct {
 	Carry  int // index into lazy.Graph.Carries
 	Mode   CacheMode
 	Axis   int          // axis of the rows in the carried tensors; Update's operands may use another axis
-	Update *lazy.Tensor // the concat or write_rows that adds the rows
-	Rows   *lazy.Tensor // the new rows, as Update reads them
+	Update *lazy.Tensor // the operator that adds the rows
+	Rows   *lazy.Tensor // the new rows, as Update reads them; of a concat of several, the first ones
 	// Old and New are the numbers of rows before a run and added by it.
 	Old, New plan.Dim
 	// Query is the number of query rows per sequence of the attention that

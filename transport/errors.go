@@ -28,6 +28,12 @@ var (
 	ErrClosed        = errors.New("genie: closed")
 	ErrInternal      = errors.New("genie: internal error")
 	ErrMemory        = errors.New("genie: not enough memory") // see [MemoryError]
+	// ErrUnknownOperator means that a plan names an operator that the executor
+	// does not have. It is an [ErrInvalidPlan].
+	ErrUnknownOperator = fmt.Errorf("%w: unknown operator", plan.ErrInvalid)
+	// ErrOperator means that an operator of a user failed: it returned an error or
+	// panicked, or its shape rule gave what is no shape. See package custom.
+	ErrOperator = errors.New("genie: custom operator failed")
 	// ErrSessionLost means that a session or its state is gone: its worker
 	// restarted, its lease expired, or the progress of an interrupted run is
 	// unknown.
@@ -51,6 +57,8 @@ var codes = []struct {
 	code uint32
 	err  error
 }{
+	{26, ErrUnknownOperator}, // before the cause that it wraps
+	{27, ErrOperator},        // before what it returned
 	{1, ErrInvalidPlan},
 	{2, ErrShape},
 	{3, ErrDType},

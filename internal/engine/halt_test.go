@@ -97,6 +97,19 @@ var haltCases = withActivations(map[string]func(s *steps){
 	"batch_norm/wide": func(s *steps) { batchNorm(s, s.f32(2, many)) },
 	"bias":            func(s *steps) { s.op(op.Bias{}, s.f32(4, many), s.f32(many)) },
 	"bias/short":      func(s *steps) { s.op(op.Bias{}, s.f32(many/4, 4), s.f32(4)) },
+	"avg_pool2d": func(s *steps) {
+		s.op(op.AvgPool2D{Kernel: [2]int{2048, 2048}, Stride: square, Dilation: square}, s.f32(1, 1, 4096, 4096))
+	},
+	"conv_transpose2d": func(s *steps) {
+		s.op(op.ConvTranspose2D{Stride: square, Dilation: square, Groups: 1}, s.f32(8, 64, 512, 512), s.f32(64, 64, 5, 5))
+	},
+	"group_norm": func(s *steps) { s.op(op.GroupNorm{Groups: 1}, s.f32(1, 2, many/2), s.f32(2), s.f32(2)) },
+	"resize": func(s *steps) {
+		s.op(op.Resize{Shape: op.Static([]int{large, large}), Mode: "cubic", Coords: "half_pixel", Nearest: "floor"}, s.f32(8, 8))
+	},
+	"lstm":            func(s *steps) { recur(s, op.CellLSTM, 4, "sigmoid,tanh,tanh") },
+	"gru":             func(s *steps) { recur(s, op.CellGRU, 3, "sigmoid,tanh") },
+	"rnn":             func(s *steps) { recur(s, op.CellRNN, 1, "tanh") },
 	"argmin":          func(s *steps) { s.op(op.ArgMin{Axis: 1}, s.f32(1, many)) },
 	"gather":          func(s *steps) { s.op(op.Gather{}, s.f32(4), s.input(plan.I32, many/2)) },
 	"gather/rows":     func(s *steps) { s.op(op.Gather{}, s.f32(1, many), s.input(plan.I32, 4)) },
@@ -219,6 +232,16 @@ func withActivations(cases map[string]func(s *steps)) map[string]func(s *steps) 
 		cases[o.Name()] = func(s *steps) { s.op(o, s.f32(many)) }
 	}
 	return cases
+}
+
+// recur is a recurrent layer over many positions.
+func recur(s *steps, c op.Cell, gates int, activations string) {
+	const hidden = 64
+	in := []int{s.f32(many/256, 4, hidden), s.f32(1, gates*hidden, hidden), s.f32(1, gates*hidden, hidden), s.f32(1, 2*gates*hidden), s.f32(1, 4, hidden)}
+	if c == op.CellLSTM {
+		in = append(in, s.f32(1, 4, hidden))
+	}
+	s.op(op.Recurrent{Kind: c, Direction: "forward", Activations: activations}, in...)
 }
 
 func batchNorm(s *steps, x int) int {

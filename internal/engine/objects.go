@@ -13,6 +13,7 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/custom"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -60,6 +61,9 @@ type Options struct {
 	// run in one dynamic batch, see [Call.Run]; 0 means [DefaultMaxBatch], and
 	// 1 none. The bits are the same either way.
 	MaxBatch int
+
+	// Custom are the operators of a user that plans may name; nil for none.
+	Custom *custom.Table
 
 	// Device opens the device; it is required.
 	Device device.Open

@@ -60,6 +60,8 @@ const (
 	keyBlock = 256
 	// dimPart elements of a query, a key or a value are processed at once.
 	dimPart = 1 << 14
+	// rowsAhead rows of the next page are prefetched with a page.
+	rowsAhead = 32
 	// scorePad keeps rows of scores from falling into the same cache sets.
 	scorePad = 16
 )
@@ -150,6 +152,7 @@ type attention struct {
 func (a *attention) products(scores []float32, ld int, q []float32, ldq, rows, lo, hi int) {
 	for r := lo; r < hi; {
 		k, to := a.k.part(r, hi)
+		a.k.ahead(to, hi, a.Dim)
 		if a.k.Turned {
 			GemmNN(scores[r-lo:], ld, q, ldq, k, a.k.Stride, rows, 0, to-r, a.Dim, a.halt)
 		} else {
@@ -164,6 +167,7 @@ func (a *attention) products(scores []float32, ld int, q []float32, ldq, rows, l
 func (a *attention) weighted(out []float32, ldo int, weights []float32, ld, rows, lo, hi int, accumulate bool) {
 	for r := lo; r < hi; {
 		v, to := a.v.part(r, hi)
+		a.v.ahead(to, hi, a.ValueDim)
 		gemmNN(out, ldo, weights[r-lo:], ld, v, a.v.Stride, rows, 0, a.ValueDim, to-r, accumulate || r > lo, a.halt)
 		r = to
 	}

@@ -15,6 +15,13 @@ func turnPanelArch(panel, k []float32, ldk, rows, dim int) bool {
 	return true
 }
 
+// prefetchRows brings rows of so many elements, which need not exist, into a cache.
+func prefetchRows(at []float32, ld, rows, cols int) {
+	if active != pathGeneric && rows > 0 && cols > 0 {
+		prefetchAVX2(unsafe.SliceData(at), uintptr(ld)*floatBytes, rows, (cols+PanelWidth-1)/PanelWidth)
+	}
+}
+
 // hideWhereZeroArch and rotatePairsArch return how many elements they have done.
 
 func hideWhereZeroArch(scores []float32, may []byte) int {

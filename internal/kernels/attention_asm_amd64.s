@@ -195,6 +195,31 @@ end:
 	VZEROUPPER
 	RET
 
+// func prefetchAVX2(at *float32, ld uintptr, rows int, lines int)
+// Requires: MMX+
+TEXT ·prefetchAVX2(SB), NOSPLIT, $0-32
+	MOVQ at+0(FP), AX
+	MOVQ ld+8(FP), CX
+	MOVQ rows+16(FP), DX
+	MOVQ lines+24(FP), BX
+
+row:
+	SUBQ $0x01, DX
+	JL   end
+	MOVQ AX, SI
+	MOVQ BX, DI
+
+line:
+	PREFETCHT1 (SI)
+	ADDQ       $0x40, SI
+	SUBQ       $0x01, DI
+	JG         line
+	ADDQ       CX, AX
+	JMP        row
+
+end:
+	RET
+
 // func rotateHalvesAVX2(ya *float32, yb *float32, a *float32, b *float32, cos *float32, sin *float32, n int)
 // Requires: AVX, FMA3
 TEXT ·rotateHalvesAVX2(SB), NOSPLIT, $0-56

@@ -24,6 +24,11 @@ func scaleWeightedAVX2(dst *float32, src *float32, weight *float32, scale float3
 //go:noescape
 func scaleWeightedAVX512(dst *float32, src *float32, weight *float32, scale float32, offset float32, n int)
 
+// prefetchAVX2 brings lines of 64 bytes of each of some rows, ld bytes apart, into the second cache.
+//
+//go:noescape
+func prefetchAVX2(at *float32, ld uintptr, rows int, lines int)
+
 // rotateHalvesAVX2 computes a*cos-b*sin and b*cos+a*sin of n pairs.
 //
 //go:noescape

@@ -4,6 +4,8 @@ package kernels
 
 func turnPanelArch([]float32, []float32, int, int, int) bool { return false }
 
+func prefetchRows([]float32, int, int, int) {}
+
 func hideWhereZeroArch([]float32, []byte) int { return 0 }
 
 func scaleWeightedArch(_, _, _ []float32, _, _ float32) bool { return false }

@@ -35,6 +35,14 @@ func (m *Rows) part(r, end int) (data []float32, to int) {
 	return page[m.Offset+r%m.PageRows*step:], min(end, (r/m.PageRows+1)*m.PageRows)
 }
 
+// ahead prefetches the rows from row r on, before row end, if they begin a page:
+// within one, products prefetch what they need.
+func (m *Rows) ahead(r, end, cols int) {
+	if m.Pages != nil && !m.Turned && r < end && r%m.PageRows == 0 {
+		prefetchRows(m.Pages[r/m.PageRows][m.Offset:], m.Stride, min(rowsAhead, end-r), cols)
+	}
+}
+
 // need panics unless all rows have so many elements.
 func (m *Rows) need(name string, rows, cols int) {
 	needPart := func(length, rows int) {

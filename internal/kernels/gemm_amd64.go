@@ -22,8 +22,8 @@ const (
 	// faster without (measured).
 	streamAhead   = 4096
 	streamUnaided = 3
-	// Narrower products walk down B instead.
-	narrow = 128
+	// Narrower products walk down B instead, and prefetch that many rows ahead.
+	narrow, narrowRows = 128, 32
 	// From packRowsFrom rows on GemmNN copies blocks of B into a panel; below
 	// that the copy costs more than reading the rows of B in place.
 	packRowsFrom = 32
@@ -153,11 +153,17 @@ func gemmNNArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 		return true
 	}
 	strip, ahead := stripOf(m)
-	if n1-n0 <= narrow {
-		strip, ahead = k, 8*bm.ld
+	alone := n1-n0 <= narrow
+	if alone {
+		if strip, ahead = k, narrowRows*bm.ld; k > 2*narrowRows {
+			strip -= narrowRows
+		}
 	}
 	width := blocksAtOnce(m) * PanelWidth
 	for k0 := 0; k0 < k; k0 += strip {
+		if alone && k0+strip >= k {
+			ahead = 0 // nothing is known of what is after B
+		}
 		for j := n0; j < n1; j += width {
 			b := columns{matrix: bm.from(k0, j), next: panelBytes, ahead: ahead, aheadStep: bm.ld}
 			gemmColumns(cm.from(0, j), plainRows(am.from(0, k0)), b, m, min(width, n1-j), min(strip, k-k0), accumulate || k0 > 0)
@@ -209,6 +215,8 @@ const (
 	// after the first tile.
 	turnRowsFrom = 13
 	ntRows       = 8
+	// ntAhead is the number of rows of B that tiles prefetch ahead.
+	ntAhead = 32
 )
 
 func gemmNTArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) bool {
@@ -228,8 +236,12 @@ func gemmNTArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 		if width < 16 || active == pathAVX2 && rows > 4 {
 			width = min(8, width)
 		}
+		ahead := ntAhead * bm.ld
+		if j+ntAhead >= n1 {
+			ahead = 0
+		}
 		for i := 0; i < m; i += rows {
-			ntTile(cm.from(i, j), am.from(i, 0), bm.from(j, 0), min(rows, m-i), width, k)
+			ntTile(cm.from(i, j), am.from(i, 0), bm.from(j, 0), min(rows, m-i), width, k, ahead)
 		}
 		j += width
 	}
@@ -237,14 +249,14 @@ func gemmNTArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 }
 
 // ntTile takes 16 columns, or up to 8.
-func ntTile(c, a, b matrix, rows, cols, k int) {
+func ntTile(c, a, b matrix, rows, cols, k int, ahead uintptr) {
 	switch {
 	case cols < 16:
 		ntTileAVX2(rows, c.at, c.ld, a.at, a.ld, b.at, b.ld, k, cols)
 	case active == pathAVX512:
-		ntWideAVX512(rows, c.at, c.ld, a.at, a.ld, b.at, b.ld, k)
+		ntWideAVX512(rows, c.at, c.ld, a.at, a.ld, b.at, b.ld, k, ahead)
 	default:
-		ntWideAVX2(rows, c.at, c.ld, a.at, a.ld, b.at, b.ld, k)
+		ntWideAVX2(rows, c.at, c.ld, a.at, a.ld, b.at, b.ld, k, ahead)
 	}
 }
 

@@ -14,12 +14,12 @@ func transposeAVX2(dst *float32, step uintptr, src *float32, ld uintptr, rows in
 //go:noescape
 func ntTileAVX2(rows int, c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, cols int)
 
-// ntWideAVX2 sets a tile of C to the products of 1 to 4 (rows) rows of A and 16 rows of B, k in order. Leading dimensions are in bytes.
+// ntWideAVX2 sets a tile of C to the products of 1 to 4 (rows) rows of A and 16 rows of B, k in order. Leading dimensions are in bytes. Up to 4 rows of A prefetch B's rows from ahead bytes after the first on.
 //
 //go:noescape
-func ntWideAVX2(rows int, c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int)
+func ntWideAVX2(rows int, c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr)
 
-// ntWideAVX512 sets a tile of C to the products of 1 to 8 (rows) rows of A and 16 rows of B, k in order. Leading dimensions are in bytes.
+// ntWideAVX512 sets a tile of C to the products of 1 to 8 (rows) rows of A and 16 rows of B, k in order. Leading dimensions are in bytes. Up to 4 rows of A prefetch B's rows from ahead bytes after the first on.
 //
 //go:noescape
-func ntWideAVX512(rows int, c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int)
+func ntWideAVX512(rows int, c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr)

@@ -53,7 +53,7 @@ var layers = []layer{
 	{"internal/benchname/...", []string{"internal/benchname/..."}},
 	{"internal/fault", []string{"transport/wire"}},
 	{"internal/op", []string{"internal/halt", "transport", "transport/plan"}},
-	{"internal/spellings", []string{"internal/op", "lazy", "transport", "transport/plan"}},
+	{"internal/spellings", []string{"internal/lazygraph", "internal/op", "lazy", "transport", "transport/plan"}},
 	{"internal/program", []string{"internal/op", "transport", "transport/plan"}},
 	{"internal/planmaker", []string{"internal/op", "transport", "transport/plan"}},
 	{"internal/budget", []string{"transport"}},

@@ -46,7 +46,8 @@ type attending struct {
 	side    int   // of the probabilities in context
 
 	softmax *node
-	after   []*node // views between softmax and context, the last one first
+	after   []*node // views and scales between softmax and context, the last one first
+	weight  float32 // by which probabilities are multiplied
 	guarded bool    // rows without a number become zero after softmax
 	scores  *node   // the product of queries and keys
 	path    []*node // from what softmax reads back to what reads scores
@@ -63,8 +64,14 @@ type attending struct {
 
 // probabilities finds the softmax behind an operand of the context product.
 func (w *attending) probabilities(p *node) bool {
+	w.weight = 1
 	for {
+		x, c, scaled := p.scaled()
 		switch {
+		case scaled:
+			w.weight *= c
+			w.after = append(w.after, p)
+			p = x
 		case p.is("softmax"):
 			w.softmax = p
 			return true
@@ -200,7 +207,7 @@ func (w *attending) fuse() (*node, bool) {
 		out = b.make(op.Where{}, m.empty, out, b.constF32([]float32{0}))
 	}
 	if out != bad {
-		out = b.scale(w.result(out), w.values.scale)
+		out = b.scale(w.result(out), w.values.scale*w.weight)
 	}
 	if out == bad {
 		return b.refuse("attention", "queries, keys and values do not have the shapes of attention")

@@ -17,6 +17,9 @@ import (
 // lowers a measure; fuel is what a wrong one costs.
 const fuelPerTensor = 512
 
+// maxNesting bounds how deep rules make what other rules match.
+const maxNesting = 64
+
 // builder makes values in normal form.
 type builder struct {
 	interned map[string]*node // by [builder.key]: the value in normal form
@@ -27,6 +30,7 @@ type builder struct {
 	notes    []Note
 	at       *lazy.Tensor // the captured tensor at hand
 	fuel     int
+	depth    int
 	folded   int  // bytes of constants made by folding
 	rewrote  bool // a rule or folding applied to a captured tensor, or two were equal
 	faults   []error
@@ -35,6 +39,8 @@ type builder struct {
 	bands  map[*node]bandResult   // of bandOf
 	varies map[*node]bool         // of dependsOnInput
 	weight func(plan.Hash) (transport.Weight, error)
+
+	carried map[*lazy.Tensor]bool // inputs that are carried into
 }
 
 // bad is the result of make for what cannot be made. What is made of it is bad
@@ -111,6 +117,10 @@ func (b *builder) rewrite(c *node) (*node, bool) {
 		b.rewrote = true
 		return n, true
 	}
+	if b.depth++; b.depth > maxNesting {
+		b.fuel = 0
+	}
+	defer func() { b.depth-- }()
 	for _, r := range b.rulesOf(c.op.Name()) {
 		if b.fuel <= 0 {
 			return nil, false

@@ -75,7 +75,7 @@ func emitNode(g, captured *lazy.Graph, n *node) (t *lazy.Tensor, err error) {
 		for i, x := range n.in {
 			in[i] = x.out
 		}
-		t = lazy.Apply(n.op, in...)
+		t = g.Apply(n.op, in...)
 	}
 	return t, t.Err()
 }

@@ -22,8 +22,8 @@ const (
 // fold computes an operator whose inputs are all constants, by its reference
 // kernel.
 func (b *builder) fold(c *node) (*node, bool) {
-	if len(c.in) == 0 {
-		return nil, false
+	if _, own := c.op.(op.Custom); own || len(c.in) == 0 {
+		return nil, false // a user's code runs in a run
 	}
 	size := 0
 	for _, x := range c.in {
@@ -45,23 +45,19 @@ func (b *builder) fold(c *node) (*node, bool) {
 	if bytes > int64(max(maxFolded, size)) || b.folded+int(bytes) > maxFoldedTotal {
 		return nil, false
 	}
-	in, shapes := make([]*op.Array, len(c.in)), make([][]int, len(c.in))
+	in, shapes, specs := make([]*op.Array, len(c.in)), make([][]int, len(c.in)), make([]plan.Spec, len(c.in))
 	for i, x := range c.in {
 		s, ok := static(x.spec.Shape)
 		if !ok {
 			return nil, false
 		}
 		in[i] = &op.Array{DType: x.spec.DType, Shape: s, Strides: op.ContiguousStrides(s), Data: aligned(x.data)}
-		shapes[i] = s
+		shapes[i], specs[i] = s, x.spec
 	}
 	if c.op.FLOPs(shapes, shape) > maxFoldWork {
 		return nil, false
 	}
 	if k, ok := c.op.(op.Conditional); ok {
-		specs := make([]plan.Spec, len(c.in))
-		for i, x := range c.in {
-			specs[i] = x.spec
-		}
 		dims, _ := k.Conditions(specs)
 		for _, d := range dims {
 			if n, ok := d.Const(); !ok || n < 0 {
@@ -81,12 +77,4 @@ func (b *builder) fold(c *node) (*node, bool) {
 // file or a message need not be.
 func aligned(data []byte) []byte {
 	return append(make([]byte, 0, len(data)), data...)
-}
-
-func specsOf(in []*node) []plan.Spec {
-	out := make([]plan.Spec, len(in))
-	for i, x := range in {
-		out[i] = x.spec
-	}
-	return out
 }

@@ -25,9 +25,9 @@ type Note struct {
 	Reason string       // such as "the mask depends on data"
 }
 
-// Of rewrites a captured program. Values of the tensors in keep are wanted by
-// somebody, as outputs are; tensors in apart moreover stay values of their own,
-// which nothing looks through.
+// Of rewrites a captured program. Somebody means the tensors in keep and no
+// others: they are wanted, as outputs are, and share no value with another
+// captured tensor. Nothing looks through those in apart, moreover.
 func Of(g *lazy.Graph, keep, apart []*lazy.Tensor) (*Form, error) {
 	if err := g.Err(); err != nil {
 		return nil, err
@@ -53,13 +53,17 @@ type forming struct {
 	b       *builder
 	of      []*node // by captured tensor
 	wanted  []bool  // by captured tensor
+	kept    []bool  // by captured tensor: it shares no value with others
 	apart   []bool  // by captured tensor
 }
 
 func newForming(g *lazy.Graph, keep, apart []*lazy.Tensor) *forming {
 	ts := g.Tensors()
-	f := &forming{g: g, tensors: ts, b: newBuilder(), of: make([]*node, len(ts)), wanted: make([]bool, len(ts)), apart: make([]bool, len(ts))}
-	f.b.weight = g.Weight
+	f := &forming{g: g, tensors: ts, b: newBuilder(), of: make([]*node, len(ts)), wanted: make([]bool, len(ts)), kept: make([]bool, len(ts)), apart: make([]bool, len(ts))}
+	f.b.weight, f.b.carried = g.Weight, map[*lazy.Tensor]bool{}
+	for _, c := range g.Carries() {
+		f.b.carried[c.In] = true
+	}
 	for _, o := range g.Outputs() {
 		f.wanted[o.Tensor.ID()] = true
 	}
@@ -67,7 +71,7 @@ func newForming(g *lazy.Graph, keep, apart []*lazy.Tensor) *forming {
 		f.wanted[c.Out.ID()] = true
 	}
 	for _, t := range keep {
-		f.wanted[t.ID()] = true
+		f.wanted[t.ID()], f.kept[t.ID()] = true, t.Op() != nil
 	}
 	for _, t := range apart {
 		f.apart[t.ID()] = t.Op() != nil
@@ -82,6 +86,7 @@ func (f *forming) tensor(id int, t *lazy.Tensor) {
 	o := lazygraph.Op(t)
 	if o == nil {
 		f.of[id] = f.b.leaf(t)
+		f.of[id].taken = true
 		return
 	}
 	in := make([]*node, len(t.In()))
@@ -93,9 +98,10 @@ func (f *forming) tensor(id int, t *lazy.Tensor) {
 	if n.seq < made {
 		f.b.rewrote = true // it is the value of another tensor, too
 	}
-	if f.apart[id] {
+	if f.apart[id] || n.alone || n.taken && f.kept[id] {
 		n = f.b.barrier(n)
 	}
+	n.taken, n.alone = true, f.kept[id]
 	n.wanted = n.wanted || f.wanted[id]
 	f.of[id] = n
 }

@@ -14,7 +14,7 @@ import (
 var errDiffer = errors.New("values differ")
 
 // sizes bind the symbols of the programs in tests.
-var sizes = plan.Bindings{"b": 2, "t": 5, "s": 3}
+var sizes = plan.Bindings{"b": 2, "t": 5, "s": 3, "past": 4}
 
 // formOf is the normal form of a program, checked: its values are the captured
 // program's, every type and shape too, and no rule built something wrong.

@@ -14,7 +14,7 @@ func gelu(b *builder, n *node) (*node, bool) {
 		return nil, false
 	}
 	p := productOf(n)
-	for i, f := range p.factors {
+	for _, f := range p.factors {
 		if f.power != 1 {
 			continue
 		}
@@ -24,8 +24,8 @@ func gelu(b *builder, n *node) (*node, bool) {
 			continue
 		}
 		x, by := peel(t.n.in[0])
-		whole := productOf(n, x)
-		at := whole.index(p.factors[i].n, 1)
+		whole := around(n, x, f.n)
+		at := whole.index(f.n, 1)
 		if at < 0 || !x.spec.Shape.Equal(n.spec.Shape) {
 			continue
 		}
@@ -48,23 +48,25 @@ func geluSum(b *builder, n *node) (*node, bool) {
 	if n.spec.DType != plan.F32 {
 		return nil, false
 	}
-	s := sumOf(n)
-	if len(s.terms) != 2 || s.constant != 0 {
-		return nil, false
-	}
-	for i, t := range s.terms {
-		p := productOf(t.n)
-		for j, f := range p.factors {
+	for _, t := range sumOf(n).terms {
+		for _, f := range productOf(t.n).factors {
 			if !f.n.is("erf") || f.power != 1 {
 				continue
 			}
 			x, by := peel(f.n.in[0])
-			rest, ok := productOf(t.n, x).less(x)
-			at := rest.index(f.n, 1)
-			if !ok || at < 0 || len(rest.factors) != 1 || j >= len(p.factors) || !x.spec.Shape.Equal(n.spec.Shape) {
+			s := sumOf(n, x)
+			if len(s.terms) != 2 || s.constant != 0 || s.terms[0].n != t.n && s.terms[1].n != t.n {
 				continue
 			}
-			other := s.terms[1-i]
+			t, other := s.terms[0], s.terms[1]
+			if other.n != x {
+				t, other = other, t
+			}
+			rest, ok := around(t.n, x, f.n).less(x)
+			at := rest.index(f.n, 1)
+			if !ok || at < 0 || len(rest.factors) != 1 || !x.spec.Shape.Equal(n.spec.Shape) {
+				continue
+			}
 			if other.n != x || !near(other.coeff, t.coeff*rest.scale) {
 				continue
 			}

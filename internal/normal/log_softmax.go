@@ -1,6 +1,10 @@
 package normal
 
-import "github.com/genie-sdk/go/internal/op"
+import (
+	"slices"
+
+	"github.com/genie-sdk/go/internal/op"
+)
 
 // logOfSoftmax makes the logarithm of a softmax log-softmax: one operator fewer.
 func logOfSoftmax(b *builder, n *node) (*node, bool) {
@@ -34,10 +38,13 @@ func minusLogSum(b *builder, n *node) (*node, bool) {
 			continue
 		}
 		u := r.x.in[0]
-		if !u.spec.Shape.Equal(n.spec.Shape) || !sumOf(u).equal(s.without(i)) {
+		x := unshifted(u, r.axis)
+		whole := sumOf(n, x)
+		at := slices.Index(whole.terms, s.terms[i])
+		if !u.spec.Shape.Equal(n.spec.Shape) || at < 0 || !sumOf(u, x).equal(whole.without(at)) {
 			continue
 		}
-		return b.make(op.LogSoftmax{Axis: r.axis}, unshifted(u, r.axis)), true
+		return b.make(op.LogSoftmax{Axis: r.axis}, x), true
 	}
 	return nil, false
 }

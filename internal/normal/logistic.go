@@ -41,9 +41,10 @@ func logisticOf(f factor) (l logistic, ok bool) {
 
 // gate is a product with a factor that is a logistic function.
 type gate struct {
-	p  product
-	at int // of the factor
-	l  logistic
+	p   product
+	at  int // of the factor
+	l   logistic
+	exp *node // the exponential in the numerator that belongs to it
 }
 
 // gateOf finds the first factor that is a logistic function. An exponential of
@@ -54,13 +55,13 @@ func gateOf(p product) (gate, bool) {
 		if !ok {
 			continue
 		}
-		g := gate{p, i, l}
+		g := gate{p: p, at: i, l: l}
 		for j, e := range p.factors {
 			if !e.n.is("exp") || e.power != 1 || f.power != -1 {
 				continue
 			}
 			if z, by := peel(e.n.in[0]); z == l.z && near(by, -l.by) {
-				g.p, g.l.by = p.without(j), -l.by
+				g.p, g.l.by, g.exp = p.without(j), -l.by, e.n
 				if j < i {
 					g.at--
 				}
@@ -75,17 +76,22 @@ func gateOf(p product) (gate, bool) {
 // rest is what is left of the product that computes n when the value x and the
 // logistic function are taken out.
 func (g gate) rest(n, x *node) (product, bool) {
-	whole := productOf(n, x)
-	at := whole.index(g.p.factors[g.at].n, g.p.factors[g.at].power)
+	f := g.p.factors[g.at]
+	values := []*node{x, f.n}
+	if g.exp != nil {
+		values = append(values, g.exp)
+	}
+	left := around(n, values...)
+	at := left.index(f.n, f.power)
 	if at < 0 || !x.spec.Shape.Equal(n.spec.Shape) {
 		return product{}, false
 	}
-	left := whole.without(at)
-	for i, f := range left.factors { // the exponential that belongs to it
-		if f.n.is("exp") && f.power == 1 && g.p.index(f.n, 1) < 0 && f.n != x {
-			left = left.without(i)
-			break
+	left = left.without(at)
+	if g.exp != nil {
+		if at = left.index(g.exp, 1); at < 0 {
+			return product{}, false
 		}
+		left = left.without(at)
 	}
 	left.scale *= g.l.scale
 	return left.less(x)
@@ -131,7 +137,12 @@ func sigmoid(b *builder, n *node) (*node, bool) {
 	if !ok || g.p.factors[g.at].n.is("sigmoid") {
 		return nil, false
 	}
-	rest := g.p.without(g.at)
+	f := g.p.factors[g.at]
+	rest := around(n, f.n, g.exp)
+	rest = rest.without(rest.index(f.n, f.power))
+	if g.exp != nil {
+		rest = rest.without(rest.index(g.exp, 1))
+	}
 	rest.scale *= g.l.scale
 	if g.p.factors[g.at].power == 1 && !near(rest.scale, 1) {
 		return nil, false // 1 + tanh alone: the half may be further out

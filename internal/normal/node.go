@@ -22,6 +22,8 @@ type node struct {
 	same     int          // seq of the first node with this value
 	at       *lazy.Tensor // captured tensor for which it was made
 	wanted   bool         // an output, a carried value, or a value that somebody asks for
+	taken    bool         // it is the value of a captured tensor
+	alone    bool         // of one that shares no value
 	constant bool
 	uniform  bool // all elements of an f32 constant are value
 	value    float32

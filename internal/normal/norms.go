@@ -38,6 +38,9 @@ func normalised(b *builder, n *node) (*node, bool) {
 		return nil, false
 	}
 	p := productOf(n)
+	if len(p.factors) < 2 {
+		return nil, false // a root alone
+	}
 	d, why, ok := dividedBySpread(p)
 	if !ok {
 		if why != "" {
@@ -54,13 +57,17 @@ func normalised(b *builder, n *node) (*node, bool) {
 	if d.sp.v == nil {
 		return nil, false
 	}
-	whole := productOf(n, d.sp.v)
-	at := whole.index(d.p.factors[d.at].n, -0.5)
+	root := d.p.factors[d.at].n
+	whole := around(n, d.sp.v, root)
+	at := whole.index(root, -0.5)
 	if at < 0 {
 		return nil, false
 	}
 	rest, ok := whole.without(at).less(d.sp.v)
 	if !ok || !d.sp.v.spec.Shape.Equal(n.spec.Shape) {
+		if n.rank() == 0 || n.dim(-1).Is(1) {
+			return nil, false
+		}
 		return b.refuse("rms_norm", "the value is not the one whose mean square is taken")
 	}
 	return b.times(b.make(op.RMSNorm{Eps: d.sp.eps}, d.sp.v), rest), true
@@ -89,8 +96,13 @@ func (d divided) centredValue(n *node) (x *node, rest product, ok bool) {
 			continue
 		}
 		of, sign, ok := centred(f.n)
-		if ok && of == d.sp.x {
-			rest = d.p.without(i, d.at)
+		if !ok || of != d.sp.x {
+			continue
+		}
+		root := d.p.factors[d.at].n
+		whole := around(n, f.n, root)
+		if i, j := whole.index(f.n, 1), whole.index(root, -0.5); i >= 0 && j >= 0 {
+			rest = whole.without(i, j)
 			rest.scale *= sign
 			return of, rest, true
 		}

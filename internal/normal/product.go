@@ -13,7 +13,7 @@ const (
 	// and maxTerms what it finds there: a pattern is found in constant time.
 	maxDepth   = 6
 	maxFactors = 8
-	maxTerms   = 6
+	maxTerms   = 12
 	// constantTolerance is how far a constant of a pattern may be from its exact
 	// value: a few roundings to float32.
 	constantTolerance = 2e-6
@@ -30,6 +30,7 @@ type product struct {
 	scale   float64
 	factors []factor
 	whole   []*node // not taken apart
+	around  bool    // whole are the only values to find: what has none of them is not taken apart
 	failed  bool
 }
 
@@ -45,13 +46,39 @@ func productOf(n *node, whole ...*node) product {
 	return p
 }
 
+// around is n as a product of the given values, as far as it has them, and of
+// others that stay as they are.
+func around(n *node, values ...*node) product {
+	p := product{scale: 1, whole: values, around: true}
+	p.take(n, 1, maxDepth)
+	return p
+}
+
+// has reports whether the arithmetic of a product leads from n to one of the
+// values.
+func has(n *node, values []*node, depth int) bool {
+	if slices.Contains(values, n) {
+		return true
+	}
+	if depth == 0 || n.op == nil {
+		return false
+	}
+	switch n.op.Name() {
+	case "mul", "div":
+		return has(n.in[0], values, depth-1) || has(n.in[1], values, depth-1)
+	case "neg", "reciprocal", "sqrt", "rsqrt", "pow":
+		return has(n.in[0], values, depth-1)
+	}
+	return false
+}
+
 // take multiplies by n to the given power.
 func (p *product) take(n *node, power float64, depth int) {
 	if v, ok := n.scalar(); ok && (v > 0 || v < 0 && isWhole(power)) {
 		p.scale *= math.Pow(float64(v), power)
 		return
 	}
-	if depth == 0 || n.op == nil || n.spec.DType != plan.F32 || slices.Contains(p.whole, n) {
+	if depth == 0 || n.op == nil || n.spec.DType != plan.F32 || slices.Contains(p.whole, n) || p.around && !has(n, p.whole, depth) {
 		p.add(n, power)
 		return
 	}
@@ -204,31 +231,49 @@ func rounded(x float64) float32 {
 func peel(n *node) (*node, float64) {
 	scale := 1.0
 	for range maxDepth {
-		switch {
-		case n.is("neg") && n.spec.DType == plan.F32:
-			n, scale = n.in[0], -scale
-			continue
-		case n.is("sub") && n.in[1].spec.Shape.Equal(n.spec.Shape):
-			if c, ok := n.in[0].scalar(); ok && c == 0 {
-				n, scale = n.in[1], -scale
-				continue
-			}
-		case n.is("mul"):
-			if x, c, ok := n.scaled(); ok {
-				n, scale = x, scale*float64(c)
-				continue
-			}
-			if c, ok := n.in[0].scalar(); ok && n.in[1].spec.Shape.Equal(n.spec.Shape) {
-				n, scale = n.in[1], scale*float64(c)
-				continue
-			}
-		case n.is("div"):
-			if c, ok := n.in[1].scalar(); ok && c != 0 && n.in[0].spec.Shape.Equal(n.spec.Shape) {
-				n, scale = n.in[0], scale/float64(c)
-				continue
-			}
+		x, c := peelOne(n)
+		if x == n {
+			break
 		}
-		break
+		n, scale = x, scale*c
 	}
 	return n, scale
+}
+
+// peelOne takes one constant factor off a value: n itself, and 1, if it has none.
+func peelOne(n *node) (*node, float64) {
+	if n.op == nil || n.spec.DType != plan.F32 {
+		return n, 1
+	}
+	switch n.op.Name() {
+	case "neg":
+		return n.in[0], -1
+	case "sub":
+		if c, ok := n.in[0].scalar(); ok && c == 0 && n.in[1].spec.Shape.Equal(n.spec.Shape) {
+			return n.in[1], -1
+		}
+	case "mul":
+		for i, x := range n.in {
+			if c, ok := n.in[1-i].scalar(); ok && x.spec.Shape.Equal(n.spec.Shape) {
+				return x, float64(c)
+			}
+		}
+	case "div":
+		if c, ok := n.in[1].scalar(); ok && c != 0 && n.in[0].spec.Shape.Equal(n.spec.Shape) {
+			return n.in[0], 1 / float64(c)
+		}
+	}
+	return n, 1
+}
+
+// squareOf is the value whose square n is.
+func squareOf(n *node) (*node, bool) {
+	switch {
+	case n.is("mul") && n.in[0] == n.in[1]:
+		return n.in[0], true
+	case n.is("pow"):
+		e, ok := n.in[1].scalar()
+		return n.in[0], ok && e == 2 && n.in[0].spec.Shape.Equal(n.spec.Shape)
+	}
+	return nil, false
 }

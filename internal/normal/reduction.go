@@ -61,15 +61,29 @@ func meanOf(n *node) (x *node, scale float64, why string) {
 // centred is n as x minus its mean over the last axis, or the mean minus x with
 // a sign of -1.
 func centred(n *node) (x *node, sign float64, ok bool) {
-	s := sumOf(n)
-	if len(s.terms) != 2 || s.constant != 0 {
-		return nil, 0, false
-	}
-	for i, t := range s.terms {
-		m := s.terms[1-i]
-		of, scale, _ := meanOf(m.n)
-		if of == t.n && of != nil && near(m.coeff*scale, -t.coeff) && (near(t.coeff, 1) || near(t.coeff, -1)) {
-			return t.n, t.coeff, true
+	for _, t := range sumOf(n).terms {
+		of, scale, _ := meanOf(t.n)
+		if of == nil {
+			continue
+		}
+		s := sumOf(n, of)
+		if len(s.terms) != 2 || s.constant != 0 {
+			continue
+		}
+		for i, v := range s.terms {
+			m := s.terms[1-i]
+			if v.n == of && m.n == t.n && near(m.coeff*scale, -v.coeff) && (near(v.coeff, 1) || near(v.coeff, -1)) {
+				return of, v.coeff, true
+			}
+		}
+		if base, c := peel(of); base != of { // the sum has taken the factor of the value off
+			s = sumOf(n, base)
+			for i, v := range s.terms {
+				m := s.terms[1-min(i, 1)]
+				if len(s.terms) == 2 && s.constant == 0 && v.n == base && m.n == t.n && near(m.coeff*scale, -v.coeff/c) && near(v.coeff/c*v.coeff/c, 1) {
+					return of, v.coeff / c, true
+				}
+			}
 		}
 	}
 	return nil, 0, false
@@ -121,15 +135,18 @@ func (sp spread) meanSquare(t term) (spread, string) {
 	if squares == nil {
 		return sp, why
 	}
-	p := productOf(squares)
-	if len(p.factors) != 1 || p.factors[0].power != 2 {
-		return sp, ""
+	v, ok := squareOf(squares)
+	if !ok {
+		p := productOf(squares)
+		if len(p.factors) != 1 || p.factors[0].power != 2 {
+			return sp, ""
+		}
+		v, scale = p.factors[0].n, scale*p.scale
 	}
-	v := p.factors[0].n
 	if x, _, ok := centred(v); ok {
 		sp.x = x
 	}
-	if k := t.coeff * scale * p.scale; !near(k, 1) {
+	if k := t.coeff * scale; !near(k, 1) {
 		return sp, meanIsOff(v, k, sp.x != nil)
 	}
 	sp.v = v
@@ -154,11 +171,10 @@ func fastVariance(squares, mean term) (x *node, ok bool) {
 	if of == nil || !near(squares.coeff*scale, 1) {
 		return nil, false
 	}
-	p, q := productOf(of), productOf(mean.n)
-	if len(p.factors) != 1 || p.factors[0].power != 2 || p.scale != 1 || len(q.factors) != 1 || q.factors[0].power != 2 {
+	q := productOf(mean.n)
+	if x, ok = squareOf(of); !ok || len(q.factors) != 1 || q.factors[0].power != 2 {
 		return nil, false
 	}
-	x = p.factors[0].n
 	m, ms, _ := meanOf(q.factors[0].n)
 	return x, m == x && near(mean.coeff*q.scale*ms*ms, -1)
 }

@@ -44,57 +44,57 @@ func (b *builder) anglesFor(a, x *node, half plan.Dim) *node {
 }
 
 // ropeOfParts makes the two turned halves of a value, joined, a rotation. A third
-// operand is the rest of it, which does not turn.
+// operand may be the rest of the value, which does not turn.
 func ropeOfParts(b *builder, n *node) (*node, bool) {
 	if wrap(n.op.(op.Concat).Axis, n) != n.rank()-1 || len(n.in) < 2 || n.spec.DType != plan.F32 {
 		return nil, false
 	}
-	x, r, ok := b.rotationOf(n.in[0], n.in[1])
-	if !ok || r.p != halved {
+	r, ok := b.rotationOf(n.in[0], n.in[1])
+	if !ok || r.first.p != halved {
 		return nil, false
 	}
-	whole := len(n.in) == 2 && x.dim(-1).Equal(r.half.Scale(2))
-	if !whole && !(len(n.in) == 3 && isRest(n.in[2], x, r.half.Scale(2))) {
-		return b.partRotated(n, x, r)
+	stop, rest := r.first.end(), n.in[2:]
+	if len(rest) > 0 {
+		if s, ok := restOf(rest[0], r.first.x, stop); ok {
+			stop, rest = s, rest[1:]
+		}
 	}
-	return b.rotary(x, halved, r.half, r.cos, r.sin)
-}
-
-// partRotated makes the first two operands of a concat the rotation of a slice.
-func (b *builder) partRotated(n, x *node, r turned) (*node, bool) {
-	part := b.make(op.Slice{Axis: x.rank() - 1, Start: plan.C(0), Stop: r.half.Scale(2)}, x)
-	y, ok := b.rotary(part, halved, r.half, r.cos, r.sin)
-	if !ok {
-		return nil, false
+	y, ok := b.rotary(b.whole(r.first, stop), halved, r.first.half, r.cos, r.sin)
+	if !ok || len(rest) == 0 {
+		return y, ok
 	}
-	return b.make(n.op, slices.Concat([]*node{y}, n.in[2:])...), true
+	return b.make(n.op, slices.Concat([]*node{y}, rest)...), true
 }
 
 // rotationOf takes two turned elements together: (a*cos - b*sin, b*cos + a*sin).
-func (b *builder) rotationOf(one, two *node) (x *node, r turned, ok bool) {
+func (b *builder) rotationOf(one, two *node) (r turned, ok bool) {
 	f, ok := b.turnedOf(one, false)
 	if !ok {
-		return nil, r, false
+		return r, false
 	}
 	s, ok := b.turnedOf(two, true)
-	if !ok || s.x != f.x || s.p != f.p || !s.half.Equal(f.half) {
-		return nil, r, false
+	if !ok || !s.first.before(f.second) {
+		return r, false
 	}
 	if s.cos != f.cos || s.sin != f.sin {
 		b.refuse("rope", "the elements of a pair turn by different angles")
-		return nil, r, false
+		return r, false
 	}
-	if f.sign != -1 || s.sign != 1 {
+	if f.sign != -s.sign {
 		b.refuse("rope", "the signs are not those of a rotation")
-		return nil, r, false
+		return r, false
 	}
-	return f.x, f, true
+	f.sin = b.scale(f.sin, float32(s.sign)) // -1 turns the other way
+	return f, true
 }
 
-// isRest reports whether n is what follows the first elements of x.
-func isRest(n, x *node, from plan.Dim) bool {
+// restOf is where n ends if it is what follows the elements of x before from.
+func restOf(n, x *node, from plan.Dim) (stop plan.Dim, ok bool) {
 	s, ok := n.op.(op.Slice)
-	return ok && n.in[0] == x && wrap(s.Axis, n) == n.rank()-1 && s.Start.Equal(from) && s.Stop.Equal(x.dim(-1))
+	if !ok || n.in[0] != x || wrap(s.Axis, n) != n.rank()-1 || !s.Start.Equal(from) {
+		return stop, false
+	}
+	return s.Stop, true
 }
 
 // ropeOfPairs is [ropeOfParts] of pairs (2i, 2i+1): the turned elements joined
@@ -112,11 +112,11 @@ func ropeOfPairs(b *builder, n *node) (*node, bool) {
 	if one.is("reshape") && two.is("reshape") {
 		one, two = one.in[0], two.in[0]
 	}
-	x, r, ok := b.rotationOf(one, two)
-	if !ok || r.p != interleaved {
+	r, ok := b.rotationOf(one, two)
+	if !ok || r.first.p != interleaved {
 		return nil, false
 	}
-	y, ok := b.rotary(x, interleaved, r.half, r.cos, r.sin)
+	y, ok := b.rotary(r.first.x, interleaved, r.first.half, r.cos, r.sin)
 	if !ok {
 		return nil, false
 	}
@@ -135,13 +135,18 @@ func ropeRest(b *builder, n *node) (*node, bool) {
 		return nil, false
 	}
 	s, ok := r.in[0].op.(op.Slice)
-	if !ok || !s.Start.Is(0) || wrap(s.Axis, r.in[0]) != n.rank()-1 || !isRest(n.in[1], r.in[0].in[0], s.Stop) {
+	if !ok || wrap(s.Axis, r.in[0]) != n.rank()-1 {
 		return nil, false
 	}
-	if o.Dims, ok = s.Stop.Const(); !ok {
+	x := r.in[0].in[0]
+	stop, ok := restOf(n.in[1], x, s.Stop)
+	if !ok {
 		return nil, false
 	}
-	return b.make(o, r.in[0].in[0], r.in[1], r.in[2]), true
+	if o.Dims, ok = s.Stop.Sub(s.Start).Const(); !ok {
+		return nil, false
+	}
+	return b.make(o, b.make(op.Slice{Axis: n.rank() - 1, Start: s.Start, Stop: stop}, x), r.in[1], r.in[2]), true
 }
 
 // ropeTransposed rotates after axes before the last are exchanged, not before:

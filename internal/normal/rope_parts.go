@@ -5,25 +5,20 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// piece is one of the two elements of every pair of the last axis of x: a value
-// of half the width.
+// piece is one of the two elements of every pair: a value of half the width.
 type piece struct {
-	x      *node
+	x      *node // of which it is a slice
 	p      pairs
-	second bool
+	second bool     // of interleaved pairs
+	start  plan.Dim // where it begins in x, of halves
 	half   plan.Dim // the number of pairs
 }
 
-// pieceOf is n as a piece. Of pairs of halves it may be a slice of a longer axis:
-// the first of 2*half elements are paired.
+// pieceOf is n as a piece. A slice is one half of pairs of halves if another slice
+// is the other.
 func (b *builder) pieceOf(n *node) (piece, bool) {
 	if s, ok := n.op.(op.Slice); ok && wrap(s.Axis, n) == n.rank()-1 && !ofPairs(n) {
-		if s.Start.Is(0) {
-			return piece{n.in[0], halved, false, s.Stop}, true
-		}
-		if half := s.Stop.Sub(s.Start); half.Equal(s.Start) {
-			return piece{n.in[0], halved, true, half}, true
-		}
+		return piece{x: n.in[0], p: halved, start: s.Start, half: s.Stop.Sub(s.Start)}, true
 	}
 	s := n
 	if n.is("reshape") {
@@ -42,8 +37,32 @@ func (b *builder) pieceOf(n *node) (piece, bool) {
 		return piece{}, false
 	}
 	x := b.reshape(s.in[0], withAxis(lead, len(lead)-1, half.Scale(2))...)
-	return piece{x, interleaved, o.Start.Is(1), half}, x != bad
+	return piece{x: x, p: interleaved, second: o.Start.Is(1), half: half}, x != bad
 }
+
+// before reports whether p and q are the first and the second elements of the
+// same pairs.
+func (p piece) before(q piece) bool {
+	if p.x != q.x || p.p != q.p || !p.half.Equal(q.half) {
+		return false
+	}
+	if p.p == interleaved {
+		return !p.second && q.second
+	}
+	return p.start.Add(p.half).Equal(q.start)
+}
+
+// whole is the value of the pairs whose first elements p is, with what follows
+// them up to stop; of interleaved pairs it is all of it.
+func (b *builder) whole(p piece, stop plan.Dim) *node {
+	if p.p == interleaved {
+		return p.x
+	}
+	return b.make(op.Slice{Axis: p.x.rank() - 1, Start: p.start, Stop: stop}, p.x)
+}
+
+// end is where the pairs end whose first elements p is.
+func (p piece) end() plan.Dim { return p.start.Add(p.half.Scale(2)) }
 
 // ofPairs reports whether n is one element of an axis that a view splits into
 // pairs.
@@ -56,20 +75,15 @@ func ofPairs(n *node) bool {
 	return v.dim(-1).Is(2) && n.dim(-1).Is(1) && (v.is("reshape") || v.is("transpose"))
 }
 
-// other reports whether q is the other piece of the same pairs.
-func (p piece) other(q piece) bool {
-	return p.x == q.x && p.p == q.p && p.half.Equal(q.half) && p.second != q.second
-}
-
 // turned is one element of each pair after a rotation: a multiple of the one
 // piece plus a multiple of the other.
 type turned struct {
-	piece            // the one that is multiplied by the cosine
-	cos, sin *node   // what the pieces are multiplied by
-	sign     float64 // of the sine
+	first, second piece
+	cos, sin      *node   // what the element's own piece and the other are multiplied by
+	sign          float64 // of the sine
 }
 
-// turnedOf is n as the element whose own piece is the first or the second.
+// turnedOf is n as the first or the second element.
 func (b *builder) turnedOf(n *node, second bool) (t turned, ok bool) {
 	s := sumOf(n)
 	if len(s.terms) != 2 || s.constant != 0 {
@@ -93,14 +107,20 @@ func (b *builder) turnedOf(n *node, second bool) (t turned, ok bool) {
 			return t, false
 		}
 	}
-	own := 0
-	if ps[0].second != second {
-		own = 1
-	}
-	if !ps[own].other(ps[1-own]) || ps[own].second != second || sign[own] != 1 {
+	first := 0
+	if ps[1].before(ps[0]) {
+		first = 1
+	} else if !ps[0].before(ps[1]) {
 		return t, false
 	}
-	return turned{ps[own], by[own], by[1-own], sign[1-own]}, true
+	own := first
+	if second {
+		own = 1 - first
+	}
+	if sign[own] != 1 {
+		return t, false
+	}
+	return turned{ps[first], ps[1-first], by[own], by[1-own], sign[1-own]}, true
 }
 
 // factorOf makes a value of a product, and its sign.

@@ -36,17 +36,14 @@ func (b *builder) rotatedOf(n *node) (r rotated, ok bool) {
 	one, r.first = peel(one)
 	two, r.second = peel(two)
 	s, ok := b.pieceOf(one)
-	if !ok || !s.second {
+	if !ok {
 		return r, false
 	}
 	f, ok := b.pieceOf(two)
-	if !ok || !f.other(s) || f.p != r.p {
+	if !ok || !f.before(s) || f.p != r.p {
 		return r, false
 	}
-	r.x = f.x
-	if !r.x.spec.Shape.Equal(n.spec.Shape) { // the pairs are those of the first elements of x
-		r.x = b.make(op.Slice{Axis: n.rank() - 1, Start: plan.C(0), Stop: f.half.Scale(2)}, f.x)
-	}
+	r.x = b.whole(f, f.end())
 	return r, r.x.spec.Shape.Equal(n.spec.Shape)
 }
 
@@ -86,8 +83,11 @@ func ropeOfRotated(b *builder, n *node) (*node, bool) {
 // rotatedBy takes the cosines and sines of both elements of the pairs apart.
 func (b *builder) rotatedBy(r rotated, cosines, sines product) (*node, bool) {
 	c, cosSign, ok := b.factorOf(cosines)
-	if !ok || cosSign != 1 {
+	if !ok {
 		return nil, false
+	}
+	if cosSign < 0 { // what turns is minus the value
+		r.x, sines.scale = b.scale(r.x, -1), -sines.scale
 	}
 	s, sinSign, ok := b.factorOf(sines)
 	if !ok {
@@ -108,7 +108,7 @@ func (b *builder) rotatedBy(r rotated, cosines, sines product) (*node, bool) {
 	case s1 != s2:
 		return b.refuse("rope", "the sines of the two halves may differ")
 	case k1 != -1 || k2 != 1:
-		if k1 != -k2 || k2 <= 0 {
+		if k1 != -k2 {
 			return b.refuse("rope", "the signs are not those of a rotation")
 		}
 		s2 = b.scale(s2, float32(k2))

@@ -38,10 +38,18 @@ func init() { //nolint:gochecknoinits // breaks the cycle of initialisation
 		{"product of expand", []string{"matmul"}, productOfExpand},
 		{"gather of expand", []string{"embedding"}, gatherOfExpand},
 
+		// Updates of carried tensors.
+		{"stacked update", []string{"concat"}, stackedUpdate},
+		{"update behind a view", []string{"concat", "write_rows"}, updateBehindView},
+		{"slice update", []string{"concat"}, sliceUpdate},
+		{"sum by selection", []string{"add"}, oneHotSum},
+		{"selected rows", []string{"where"}, whereWrite},
+
 		// Whole patterns.
 		{"attention", []string{"matmul"}, attention},
 		{"transposed operand", []string{"matmul"}, transposedOperand},
 
+		{"gather of constant positions", []string{"gather"}, gatherOfConstant},
 		{"slice of a split axis", []string{"reshape"}, sliceOfSplit},
 		{"concat of a split axis", []string{"reshape"}, concatOfSplit},
 		{"outer product", []string{"matmul"}, outerProduct},

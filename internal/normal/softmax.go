@@ -28,7 +28,11 @@ func softmaxOfExp(b *builder, n *node) (*node, bool) {
 		if !ok || r.kind != "sum" {
 			return b.refuse("softmax", "the sum is not over one axis")
 		}
-		return b.times(b.softmax(unshifted(e.in[0], r.axis), r.axis), p.without(i, j)), true
+		whole := around(n, e, s.n)
+		if i, j = whole.index(s.n, -1), whole.index(e, 1); i < 0 || j < 0 {
+			continue
+		}
+		return b.times(b.softmax(unshifted(e.in[0], r.axis), r.axis), whole.without(i, j)), true
 	}
 	return nil, false
 }
@@ -39,16 +43,16 @@ func (b *builder) softmax(x *node, axis int) *node { return b.make(op.Softmax{Ax
 // unshifted is u without the maximum over an axis that was taken out, x for x -
 // max(x): softmax does not depend on it.
 func unshifted(u *node, axis int) *node {
-	s := sumOf(u)
-	for i, t := range s.terms {
+	for _, t := range sumOf(u).terms {
 		o, ok := t.n.op.(op.Reduce)
-		if !ok || o.Kind != "max" || !o.Keep || !near(t.coeff, -1) || len(s.terms) != 2 || s.constant != 0 {
+		if !ok || o.Kind != "max" || !o.Keep || t.coeff != -1 {
 			continue
 		}
-		x := s.terms[1-i]
-		overAxis := slices.ContainsFunc(o.Axes, func(a int) bool { return wrap(a, t.n.in[0]) == axis })
-		if overAxis && t.n.in[0] == x.n && x.coeff == 1 {
-			return x.n
+		x := t.n.in[0]
+		s := sumOf(u, x)
+		overAxis := slices.ContainsFunc(o.Axes, func(a int) bool { return wrap(a, x) == axis })
+		if overAxis && s.equal(sum{terms: []term{{x, 1}, {t.n, -1}}}) {
+			return x
 		}
 	}
 	return u

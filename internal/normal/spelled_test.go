@@ -49,6 +49,113 @@ func TestSpellingsHaveOneForm(t *testing.T) {
 	}
 }
 
+// TestSpellingsOfComputedValues is TestSpellingsHaveOneForm where the inputs are
+// values that the patterns could take apart: sums, products, multiples, views.
+func TestSpellingsOfComputedValues(t *testing.T) {
+	for _, c := range concepts(t) {
+		if strings.HasPrefix(c.File, "attention") {
+			continue // TestSpellingsOfAttention
+		}
+		for name, f := range computed {
+			if name == "transposed" && strings.HasPrefix(c.Name, "softmax") {
+				continue // which axis the softmax is over depends on which transposes compose
+			}
+			t.Run(c.Name+"/"+name, func(t *testing.T) {
+				want := ""
+				for _, s := range c.Spellings {
+					g := lazy.NewGraph(c.Name)
+					values := map[string]*lazy.Tensor{}
+					for _, in := range c.Inputs {
+						if !in.Weight && in.DType == plan.F32 {
+							values[in.Name] = f(g, in.Name, leafOf(t, c, in.Name))
+						}
+					}
+					b, err := c.Build(s, g, spellings.Args{Values: values, Weight: weight})
+					require.NoError(t, err)
+					for _, o := range c.Outputs {
+						g.Output(o, b.Out[o])
+					}
+					f, err := Of(g, nil, nil)
+					require.NoError(t, err)
+					require.Empty(t, faultsOf(g), s.Name)
+					form := written(f.Graph)
+					if want == "" {
+						want = form
+					}
+					assert.Equal(t, want, form, "%s; notes %v", s.Name, f.Notes)
+					sameValues(t, g, f, c.Sizes())
+				}
+			})
+		}
+	}
+}
+
+// leafOf is the shape of an input of a concept.
+func leafOf(t *testing.T, c *spellings.Concept, name string) plan.Shape {
+	t.Helper()
+	g := lazy.NewGraph("leaf")
+	x, err := c.Leaf(name, g)
+	require.NoError(t, err)
+	return x.Shape()
+}
+
+// computed are values of a shape that are computed.
+var computed = map[string]func(g *lazy.Graph, name string, s plan.Shape) *lazy.Tensor{
+	"sum": func(g *lazy.Graph, name string, s plan.Shape) *lazy.Tensor {
+		return lazy.Add(input(g, name+".a", s), lazy.Sub(input(g, name+".b", s), input(g, name+".c", s)))
+	},
+	"product": func(g *lazy.Graph, name string, s plan.Shape) *lazy.Tensor {
+		return lazy.Mul(input(g, name+".a", s), input(g, name+".b", s))
+	},
+	"square": func(g *lazy.Graph, name string, s plan.Shape) *lazy.Tensor {
+		x := input(g, name+".a", s)
+		return lazy.Mul(x, x)
+	},
+	"multiple": func(g *lazy.Graph, name string, s plan.Shape) *lazy.Tensor {
+		return lazy.Scale(input(g, name+".a", s), 3)
+	},
+	"negated": func(g *lazy.Graph, name string, s plan.Shape) *lazy.Tensor {
+		return lazy.Scale(input(g, name+".a", s), -1)
+	},
+	"shifted": func(g *lazy.Graph, name string, s plan.Shape) *lazy.Tensor {
+		return lazy.Add(input(g, name+".a", s), g.Const([]float32{0.5}, 1))
+	},
+	"activation": func(g *lazy.Graph, name string, s plan.Shape) *lazy.Tensor {
+		return lazy.SiLU(input(g, name+".a", s))
+	},
+	"transposed": func(g *lazy.Graph, name string, s plan.Shape) *lazy.Tensor {
+		perm, from := make([]int, len(s)), make(plan.Shape, len(s))
+		for i := range perm {
+			perm[i], from[i] = i, s[i]
+		}
+		k := len(s)
+		if k == 2 {
+			return input(g, name, s)
+		}
+		perm[k-2], perm[k-3] = k-3, k-2
+		from[k-2], from[k-3] = s[k-3], s[k-2]
+		return lazy.Transpose(input(g, name+".a", from), perm...)
+	},
+	"centred": func(g *lazy.Graph, name string, s plan.Shape) *lazy.Tensor {
+		x := input(g, name+".a", s)
+		return lazy.Sub(x, input(g, name+".b", append(s[:len(s)-1:len(s)-1], plan.C(1))))
+	},
+}
+
+func input(g *lazy.Graph, name string, s plan.Shape) *lazy.Tensor {
+	dims := make([]any, len(s))
+	for i, d := range s {
+		dims[i] = d
+	}
+	return g.Input(name, lazy.F32, dims...)
+}
+
+func weight(name string, shape []int) []float32 {
+	a := op.NewArray(plan.F32, shape...)
+	fill(a, name)
+	return a.F32()
+}
+
 func concepts(t *testing.T) []*spellings.Concept {
 	t.Helper()
 	cs, err := spellings.Load("../../testdata/spellings")
@@ -60,11 +167,7 @@ func concepts(t *testing.T) []*spellings.Concept {
 // built something wrong.
 func spelled(t *testing.T, c *spellings.Concept, s *spellings.Spelling) (*lazy.Graph, *Form) {
 	t.Helper()
-	g, _, err := c.Program(s, spellings.Args{Weight: func(name string, shape []int) []float32 {
-		a := op.NewArray(plan.F32, shape...)
-		fill(a, name)
-		return a.F32()
-	}})
+	g, _, err := c.Program(s, spellings.Args{Weight: weight})
 	require.NoError(t, err)
 	f, err := Of(g, nil, nil)
 	require.NoError(t, err)

@@ -11,7 +11,7 @@ import (
 func sliceOfSplit(b *builder, n *node) (*node, bool) {
 	s := n.in[0]
 	o, ok := s.op.(op.Slice)
-	if !ok || !s.in[0].is("reshape") {
+	if !ok || !s.in[0].is("reshape") && !s.in[0].is("transpose") {
 		return nil, false
 	}
 	v := s.in[0]
@@ -23,6 +23,9 @@ func sliceOfSplit(b *builder, n *node) (*node, bool) {
 	inner := v.dim(axis + 1)
 	whole := v.dim(axis).Mul(inner)
 	x := b.reshape(v, withAxis(n.spec.Shape, at, whole)...)
+	if x.is("reshape") && x.in[0] == v {
+		return nil, false // the axis was not split here
+	}
 	return b.make(op.Slice{Axis: at, Start: o.Start.Mul(inner), Stop: o.Stop.Mul(inner)}, x), true
 }
 
@@ -50,11 +53,11 @@ func concatOfSplit(b *builder, n *node) (*node, bool) {
 }
 
 // outerProduct makes a product over an axis of one elementwise: one product of
-// matrices fewer.
+// matrices fewer. With a weight it is a layer, and stays.
 func outerProduct(b *builder, n *node) (*node, bool) {
 	o := n.op.(op.MatMul)
 	x, y := n.in[0], n.in[1]
-	if x.rank() < 2 || y.rank() < 2 {
+	if x.rank() < 2 || y.rank() < 2 || x.isWeight() || y.isWeight() {
 		return nil, false
 	}
 	if inner := x.dim(-1); o.TransA && !x.dim(-2).Is(1) || !o.TransA && !inner.Is(1) {

@@ -18,13 +18,15 @@ type term struct {
 type sum struct {
 	constant float64
 	terms    []term
+	whole    []*node // not taken apart
 	failed   bool
 }
 
 // sumOf takes a value apart into terms, through sums, differences, signs and
-// constant factors. A value that is no sum is one term.
-func sumOf(n *node) sum {
-	var s sum
+// constant factors. Values in whole stay whole. A value that is no sum is one
+// term.
+func sumOf(n *node, whole ...*node) sum {
+	s := sum{whole: whole}
 	s.take(n, 1, maxDepth)
 	if s.failed || math.IsInf(s.constant, 0) || math.IsNaN(s.constant) {
 		return sum{terms: []term{{n, 1}}}
@@ -38,10 +40,14 @@ func (s *sum) take(n *node, coeff float64, depth int) {
 		s.constant += coeff * float64(v)
 		return
 	}
-	if x, c := peel(n); x != n {
+	for !slices.Contains(s.whole, n) {
+		x, c := peelOne(n)
+		if x == n {
+			break
+		}
 		n, coeff = x, coeff*c
 	}
-	if depth > 0 && n.op != nil && n.spec.DType == plan.F32 {
+	if depth > 0 && !slices.Contains(s.whole, n) && n.op != nil && n.spec.DType == plan.F32 {
 		switch n.op.Name() {
 		case "add", "bias":
 			s.take(n.in[0], coeff, depth-1)

@@ -170,11 +170,19 @@ func (o Attention) Rows(in []plan.Spec, out plan.Spec, s Slice) ([]int, Op, bool
 	return axes, o, true
 }
 
-// FLOPs are those of two products, and eight for each score.
-func (Attention) FLOPs(in [][]int, out []int) float64 {
+// FLOPs are those of two products, and for each score of the scale, the softmax,
+// and what else changes it.
+func (o Attention) FLOPs(in [][]int, out []int) float64 {
 	q, k := in[0], in[1]
+	each := 1.0 + 5
+	if o.Softcap > 0 {
+		each += 3
+	}
+	if o.Mask == MaskAdd {
+		each++
+	}
 	scores := fproduct(q[:len(q)-1]) * float64(k[len(k)-2])
-	return scores * (2*float64(q[len(q)-1]) + 2*float64(out[len(out)-1]) + 8)
+	return scores * (2*float64(q[len(q)-1]) + 2*float64(out[len(out)-1]) + each)
 }
 
 // Range is the keys that query i of q may attend to as far as positions say, lo

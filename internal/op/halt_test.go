@@ -113,8 +113,17 @@ func hugeCases() []hugeCase {
 		hugeCase{op.Neg(), x, []*op.Array{x}}, hugeCase{op.Abs(), huge(plan.I64, many), []*op.Array{huge(plan.I64, many)}},
 		hugeCase{op.Clip{Max: 1}, x, []*op.Array{x}})
 	i := func(shape ...int) *op.Array { return huge(plan.I32, shape...) }
+	lstm := op.Recurrent{Kind: op.CellLSTM, Direction: "forward", Activations: "sigmoid,tanh,tanh"}
+	gru := op.Recurrent{Kind: op.CellGRU, Direction: "reverse", Activations: "sigmoid,tanh"}
+	rnn := op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "tanh"}
 	cases = append(cases, []hugeCase{
 		{op.ArgMin{}, huge(plan.I32), []*op.Array{x}},
+		{op.Resize{Mode: "cubic", Coords: "half_pixel", Nearest: "floor"}, f(1, 1, side, side), []*op.Array{f(1, 1, 3, 3)}},
+		{op.Resize{Mode: "nearest", Coords: "asymmetric", Nearest: "floor"}, x, []*op.Array{f(2)}},
+		{lstm, op.NewArray(plan.F32, 2, 1, 1, 8), []*op.Array{f(1, 1, many), f(1, 16, many), f(1, 16, 4), f(1, 32), f(1, 1, 4), f(1, 1, 4)}},
+		{lstm, op.NewArray(plan.F32, stored, 1, 1, 2), []*op.Array{f(stored-1, 1, 4), f(1, 4, 4), f(1, 4, 1), f(1, 8), f(1, 1, 1), f(1, 1, 1)}},
+		{gru, op.NewArray(plan.F32, 2, 1, stored/4, 1), []*op.Array{f(1, stored/4, 64), f(1, 3, 64), f(1, 3, 1), f(1, 6), f(1, stored/4, 1)}},
+		{rnn, op.NewArray(plan.F32, stored, 1, 1, 1), []*op.Array{f(stored-1, 1, 4), f(1, 1, 4), f(1, 1, 1), f(1, 2), f(1, 1, 1)}},
 		{op.AvgPool2D{Kernel: one, Stride: one, Dilation: one}, f(1, 1, side, side), []*op.Array{f(1, 1, side, side)}},
 		{op.AvgPool2D{Kernel: [2]int{1 << 16, 1 << 16}, Stride: one, Dilation: one}, f(1, 1, 1, 1), []*op.Array{f(1, 1, 1<<16, 1<<16)}},
 		{op.ConvTranspose2D{Stride: one, Dilation: one, Groups: 1}, f(1, 1, side, side), []*op.Array{f(1, 1, side, side), f(1, 1, 1, 1)}},

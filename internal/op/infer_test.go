@@ -118,6 +118,8 @@ func TestInfer(t *testing.T) {
 		{op.MaxPool2D{Kernel: [2]int{3, 3}, Stride: [2]int{2, 2}, Ceil: true}, []plan.Spec{f32(1, 1, "h", 6)}, f32(1, 1, "floor(h/2)", 3)},
 		{op.AvgPool2D{Kernel: [2]int{2, 1}, Stride: [2]int{2, 1}, Dilation: [2]int{1, 1}}, []plan.Spec{f32("b", 4, "h", "w")}, f32("b", 4, "floor(h/2)", "w")},
 		{op.ConvTranspose2D{Stride: [2]int{2, 2}, Dilation: [2]int{1, 1}, Pad: [4]int{1, 1, 1, 1}, Groups: 1}, []plan.Spec{f32("b", 4, "h", 8), f32(4, 3, 4, 4), f32(3)}, f32("b", 3, "2*h", 16)},
+		{op.Resize{Shape: shape("b", 4, "2*h", 8), Mode: "linear", Coords: "half_pixel", Nearest: "floor"}, []plan.Spec{f32("b", 4, "h", 4)}, f32("b", 4, "2*h", 8)},
+		{op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "tanh"}, rnnSpecs, f32("t+1", 1, "b", 4)},
 		{op.GroupNorm{Groups: 2}, []plan.Spec{f32("b", 4, "h", "w"), f32(4), f32(4)}, f32("b", 4, "h", "w")},
 		{op.BatchNorm{}, []plan.Spec{f32("b", 3, "h"), f32(3), f32(3), f32(3), f32(3)}, f32("b", 3, "h")},
 	} {
@@ -129,6 +131,9 @@ func TestInfer(t *testing.T) {
 		})
 	}
 }
+
+// rnnSpecs are inputs of a plain recurrent layer.
+var rnnSpecs = []plan.Spec{f32("t", "b", 3), f32(1, 4, 3), f32(1, 4, 4), f32(1, 8), f32(1, "b", 4)}
 
 func sampleSpecs(b any, vocab any) []plan.Spec {
 	return []plan.Spec{f32(b, vocab), f32(b), f32(b), i32(b), i64(b), i32(b)}
@@ -145,6 +150,9 @@ func TestInferErrors(t *testing.T) {
 	bad := conv
 	bad.Groups = 0
 	pool := op.MaxPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{1, 1}}
+	resize := func(mode, coords, nearest string, to int) op.Op {
+		return op.Resize{Shape: shape(to), Mode: mode, Coords: coords, Nearest: nearest}
+	}
 	avg := op.AvgPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}}
 	turned := op.ConvTranspose2D{Stride: [2]int{2, 2}, Dilation: [2]int{1, 1}, Groups: 1}
 	for _, c := range []struct {
@@ -290,6 +298,21 @@ func TestInferErrors(t *testing.T) {
 		{"transposed output padding", op.ConvTranspose2D{Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, OutPad: [2]int{1, 0}, Groups: 1}, []plan.Spec{f32(1, 2, 4, 4), f32(2, 3, 2, 2)}, op.ErrShape},
 		{"transposed to nothing", op.ConvTranspose2D{Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Pad: [4]int{9, 0, 9, 0}, Groups: 1}, []plan.Spec{f32(1, 2, 4, 4), f32(2, 3, 2, 2)}, op.ErrShape},
 		{"transposed nothing", turned, []plan.Spec{f32(1, 2, 0, 4), f32(2, 3, 2, 2)}, op.ErrShape},
+		{"resize ranks", resize("linear", "half_pixel", "floor", 4), []plan.Spec{f32(2, 3)}, op.ErrShape},
+		{"resize mode", resize("floor", "half_pixel", "floor", 4), []plan.Spec{f32(2)}, op.ErrShape},
+		{"resize coordinates", resize("linear", "tf_crop_and_resize", "floor", 4), []plan.Spec{f32(2)}, op.ErrShape},
+		{"resize rounding", resize("nearest", "asymmetric", "", 4), []plan.Spec{f32(2)}, op.ErrShape},
+		{"resize of nothing", resize("nearest", "asymmetric", "floor", 4), []plan.Spec{f32(0)}, op.ErrShape},
+		{"resize by nothing", op.Resize{Shape: shape(4), Mode: "linear", Coords: "asymmetric", Nearest: "floor", Scales: []float64{0}}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"resize by what is no number", op.Resize{Shape: shape(4), Mode: "linear", Coords: "asymmetric", Nearest: "floor", Cubic: math.NaN()}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"recurrent direction", op.Recurrent{Kind: op.CellRNN, Direction: "sideways", Activations: "tanh"}, rnnSpecs, op.ErrShape},
+		{"recurrent activation", op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "exec"}, rnnSpecs, op.ErrShape},
+		{"recurrent activations", op.Recurrent{Kind: op.CellRNN, Direction: "both", Activations: "tanh"}, rnnSpecs, op.ErrShape},
+		{"recurrent clip", op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "tanh", Clip: -1}, rnnSpecs, op.ErrShape},
+		{"peepholes of a plain cell", op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "tanh", Peepholes: true}, rnnSpecs, op.ErrShape},
+		{"recurrent without a state", op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "tanh"}, rnnSpecs[:4], plan.ErrInvalid},
+		{"recurrent weights", op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "tanh"}, with(rnnSpecs, 1, f32(1, 4, 4)), op.ErrShape},
+		{"recurrent ints", op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "tanh"}, with(rnnSpecs, 0, i32("t", "b", 3)), op.ErrDType},
 		{"group norm groups", op.GroupNorm{Groups: 2}, []plan.Spec{f32(1, 3, 4), f32(3), f32(3)}, op.ErrShape},
 		{"group norm of no group", op.GroupNorm{}, []plan.Spec{f32(1, 3, 4), f32(3), f32(3)}, op.ErrShape},
 		{"group norm parameters", op.GroupNorm{Groups: 1}, []plan.Spec{f32(1, 3, 4), f32(3), f32(4)}, op.ErrShape},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/genie-sdk/go/transport/custom"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -24,6 +25,7 @@ type Resolved struct {
 	Last    []int    // by root value: last step that accesses it, len(Steps) if it outlives them
 	Def     []int    // by root value: step that writes it, -1 for leaves
 
+	custom   *custom.Table
 	stateOut map[int]int // state by its Out value
 	leaves   []bool      // by value: it is an output or a new state, or a view of it is
 	work     *Work
@@ -39,21 +41,24 @@ type Choose func(r *Resolved, i int, o Op) (Layout, bool)
 //
 // Shapes and strides that take more than [MaxPlanWork] to check are
 // [transport.ErrLimit].
-func Resolve(p *plan.Plan) (*Resolved, error) {
-	return ResolveLayouts(p, NewWork(nil), RowMajor)
+func Resolve(p *plan.Plan) (*Resolved, error) { return ResolveFrom(nil, p) }
+
+// ResolveFrom is [Resolve] for a plan that may name operators of a user's table.
+func ResolveFrom(t *custom.Table, p *plan.Plan) (*Resolved, error) {
+	return ResolveLayouts(p, t, NewWork(nil), RowMajor)
 }
 
 // RowMajor is the [Choose] of [Resolve].
 func RowMajor(*Resolved, int, Op) (Layout, bool) { return Layout{}, false }
 
 // ResolveLayouts is [Resolve] with layouts that the caller chooses, and within
-// the remaining work of w.
-func ResolveLayouts(p *plan.Plan, w *Work, choose Choose) (*Resolved, error) {
+// the remaining work of w, for a plan that may name operators of a user's table.
+func ResolveLayouts(p *plan.Plan, t *custom.Table, w *Work, choose Choose) (*Resolved, error) {
 	n := len(p.Values)
 	r := &Resolved{
 		Plan: p, Ops: make([]Op, len(p.Steps)), View: make([]bool, len(p.Steps)),
 		Layouts: make([]Layout, n), Base: make([]int, n), State: make([]int, n), Last: make([]int, n), Def: make([]int, n),
-		work: w, cost: make([]int, n),
+		work: w, cost: make([]int, n), custom: t,
 	}
 	for v := range n {
 		r.Base[v], r.State[v], r.Last[v], r.Def[v] = v, -1, -1, -1
@@ -93,7 +98,7 @@ func (r *Resolved) makeOps() {
 		r.leaves[s.Out] = true
 	}
 	for i, s := range slices.Backward(p.Steps) {
-		o, err := New(s.Op, s.Attrs)
+		o, err := NewFrom(r.custom, s.Op, s.Attrs)
 		if err != nil {
 			continue
 		}
@@ -134,7 +139,7 @@ func (r *Resolved) step(i int, choose Choose) error {
 	p, s := r.Plan, &r.Plan.Steps[i]
 	o := r.Ops[i]
 	if o == nil {
-		_, err := New(s.Op, s.Attrs)
+		_, err := NewFrom(r.custom, s.Op, s.Attrs)
 		return err
 	}
 	in, cost := make([]plan.Spec, len(s.In)), 1

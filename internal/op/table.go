@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -49,6 +50,23 @@ var table = map[string]decoder{
 	"floor":            plain(Floor()),
 	"ceil":             plain(Ceil()),
 	"round":            plain(Round()),
+	"gather":           decodeGather,
+	"gather_elements":  decodeGatherElements,
+	"gather_nd":        decodeGatherND,
+	"scatter_elements": decodeScatterElements,
+	"scatter_nd":       decodeScatterND,
+	"pad":              decodePad,
+	"cumsum":           decodeCumSum,
+	"trilu":            decodeTriLU,
+	"range":            decodeRange,
+	"argmin":           decodeArgMin,
+	"avg_pool2d":       decodeAvgPool2D,
+	"conv_transpose2d": decodeConvTranspose2D,
+	"resize":           decodeResize,
+	"lstm":             decodeRecurrent(CellLSTM),
+	"gru":              decodeRecurrent(CellGRU),
+	"rnn":              decodeRecurrent(CellRNN),
+	"group_norm":       decodeGroupNorm,
 	"clip":             decodeClip,
 	"less":             plain(Less()),
 	"less_equal":       plain(LessEqual()),
@@ -93,19 +111,6 @@ var table = map[string]decoder{
 	"transpose":        decodeTranspose,
 	"where":            plain(Where{}),
 	"write_rows":       decodeWriteRows,
-	"gather":           decodeGather,
-	"gather_elements":  decodeGatherElements,
-	"gather_nd":        decodeGatherND,
-	"scatter_elements": decodeScatterElements,
-	"scatter_nd":       decodeScatterND,
-	"pad":              decodePad,
-	"cumsum":           decodeCumSum,
-	"trilu":            decodeTriLU,
-	"range":            decodeRange,
-	"argmin":           decodeArgMin,
-	"avg_pool2d":       decodeAvgPool2D,
-	"conv_transpose2d": decodeConvTranspose2D,
-	"group_norm":       decodeGroupNorm,
 }
 
 // plain decodes an operator without attributes.
@@ -116,7 +121,7 @@ func plain(o Op) decoder { return func(*plan.AttrReader) Op { return o } }
 func New(name string, attrs plan.Attrs) (Op, error) {
 	dec, ok := table[name]
 	if !ok {
-		return nil, fmt.Errorf("%w: unknown operator %.80q", plan.ErrInvalid, name)
+		return nil, fmt.Errorf("%w: %.80q", transport.ErrUnknownOperator, name)
 	}
 	if len(attrs) > plan.MaxAttrs {
 		return nil, fmt.Errorf("%w: operator %q has %d attributes, the limit is %d", plan.ErrInvalid, name, len(attrs), plan.MaxAttrs)

@@ -35,6 +35,11 @@ func examples() []op.Op {
 		op.Min(), op.Max(), op.Pow(), op.Mod{}, op.Mod{Fmod: true}, op.Neg(),
 		op.Clip{Min: -1, Max: math.Inf(1)},
 		op.ArgMin{Axis: -2},
+		op.Resize{Shape: plan.Shape{plan.Sym("b"), plan.C(3)}, Mode: "linear", Coords: "half_pixel", Nearest: "floor", Cubic: -0.75},
+		op.Resize{Shape: plan.Shape{plan.Sym("b"), plan.C(3)}, Mode: "nearest", Coords: "asymmetric", Nearest: "ceil", Scales: []float64{1, 0.3}},
+		op.Recurrent{Kind: op.CellLSTM, Direction: "both", Activations: "sigmoid,tanh,tanh,relu,tanh,tanh", Clip: 3, Coupled: true, Lengths: true, Peepholes: true},
+		op.Recurrent{Kind: op.CellGRU, Direction: "reverse", Activations: "sigmoid,tanh"},
+		op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "tanh"},
 		op.MaxPool2D{Kernel: [2]int{1, 2}, Stride: [2]int{3, 4}, Dilation: [2]int{2, 1}, Ceil: true},
 		op.AvgPool2D{Kernel: [2]int{1, 2}, Stride: [2]int{3, 4}, Dilation: [2]int{2, 1}, Pad: [4]int{1, 2, 3, 4}, CountPad: true},
 		op.ConvTranspose2D{Stride: [2]int{1, 2}, Dilation: [2]int{3, 4}, OutPad: [2]int{5, 6}, Pad: [4]int{1, 2, 3, 4}, Groups: 2},
@@ -105,7 +110,7 @@ func TestAttrsRoundTrip(t *testing.T) {
 
 		for i := range attrs {
 			without := slices.Delete(slices.Clone(attrs), i, i+1)
-			if o.Name() != "max_pool2d" || attrs[i].Key != "ceil" && attrs[i].Key != "dilation" { // which are optional
+			if !optional(o.Name(), attrs[i].Key) {
 				_, err := op.New(o.Name(), without)
 				require.ErrorIs(t, err, plan.ErrInvalid, "%s without %q", o.Name(), attrs[i].Key)
 			}
@@ -124,6 +129,11 @@ func TestAttrsRoundTrip(t *testing.T) {
 	for _, n := range op.Names() {
 		require.True(t, seen[n], "operator %q has no example", n)
 	}
+}
+
+// optional reports whether an attribute may be missing.
+func optional(name, key string) bool {
+	return name == "max_pool2d" && (key == "ceil" || key == "dilation") || name == "resize" && key == "scale1"
 }
 
 func TestNewRefuses(t *testing.T) {
@@ -219,7 +229,9 @@ func (s *source) attrs(template plan.Attrs) plan.Attrs {
 		case plan.AttrFloat:
 			a.F64 = []float64{0, -1, math.NaN(), math.Inf(1), 1e-5}[s.byte()%5]
 		case plan.AttrString:
-			a.Str = []string{"sum", "mean", "max", "", "\xff", "none", "add", "bool"}[s.byte()%8]
+			if s.byte()%2 == 0 { // else the operator's own
+				a.Str = []string{"sum", "mean", "max", "", "\xff", "none", "reflect", "edge", "i64", "both", "add", "bool"}[s.byte()%12]
+			}
 		case plan.AttrInts:
 			a.Ints = nil
 			for range s.byte() % 10 {

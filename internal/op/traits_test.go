@@ -45,6 +45,10 @@ func traitExamples() []op.Op {
 		op.Reshape{Shape: plan.Shape{plan.C(2), plan.C(3), plan.C(2)}},
 		op.WriteRows{Axis: 0},
 		op.ArgMin{Axis: -1},
+		op.Resize{Shape: plan.Shape{plan.C(2), plan.C(5)}, Mode: "linear", Coords: "half_pixel", Nearest: "floor"},
+		op.Recurrent{Kind: op.CellLSTM, Direction: "forward", Activations: "sigmoid,tanh,tanh"},
+		op.Recurrent{Kind: op.CellGRU, Direction: "reverse", Activations: "sigmoid,tanh"},
+		op.Recurrent{Kind: op.CellRNN, Direction: "both", Activations: "tanh,relu"},
 		op.MaxPool2D{Kernel: [2]int{2, 1}, Stride: [2]int{1, 1}, Dilation: [2]int{2, 1}, Ceil: true},
 		op.AvgPool2D{Kernel: [2]int{2, 1}, Stride: [2]int{1, 2}, Dilation: [2]int{1, 1}, Pad: [4]int{1, 0, 0, 0}},
 		op.ConvTranspose2D{Stride: [2]int{1, 2}, Dilation: [2]int{1, 1}, Groups: 1},
@@ -97,6 +101,9 @@ func evaluations(t *testing.T, o op.Op, n int) (out []evaluation) {
 			}
 			e.specs = append(e.specs, s)
 		}
+		if r, ok := o.(op.Recurrent); ok { // nor are these
+			e.specs = recurrentSpecs(r, dims)
+		}
 		if o.Name() == "sample" { // six matching inputs are not found by chance
 			b := plan.C(dims[0])
 			e.specs = []plan.Spec{
@@ -114,6 +121,18 @@ func evaluations(t *testing.T, o op.Op, n int) (out []evaluation) {
 	}
 	require.NotEmpty(t, out, "%s takes nothing", o.Name())
 	return out
+}
+
+// recurrentSpecs are inputs of a recurrent layer.
+func recurrentSpecs(o op.Recurrent, dims [5]int) []plan.Spec {
+	gates, dirs := map[op.Cell]int{op.CellLSTM: 4, op.CellGRU: 3, op.CellRNN: 1}[o.Kind], map[string]int{"both": 2}[o.Direction]
+	dirs = max(dirs, 1)
+	h := dims[3]
+	in := []plan.Spec{f32(dims[0], dims[1], dims[2]), f32(dirs, gates*h, dims[2]), f32(dirs, gates*h, h), f32(dirs, 2*gates*h), f32(dirs, dims[1], h)}
+	if o.Kind == op.CellLSTM {
+		in = append(in, in[4])
+	}
+	return in
 }
 
 func (e *evaluation) fill(rng *rand.Rand, spec plan.Spec) bool {

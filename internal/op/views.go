@@ -276,6 +276,8 @@ func Bind(o Op, b plan.Bindings) (Op, error) {
 		return Expand{Static(s)}, nil
 	case Range:
 		return o.bound(b)
+	case Resize:
+		return o.bound(b)
 	}
 	return o, nil
 }

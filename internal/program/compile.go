@@ -60,12 +60,12 @@ func Compile(p *plan.Plan, opts Options, w *op.Work) (*Program, error) {
 
 // resolve checks operators, shapes and buffers, and lays out the values.
 func resolve(p *plan.Plan, opts Options, w *op.Work) (*op.Resolved, error) {
-	res, err := op.ResolveLayouts(p, w, op.RowMajor)
+	res, err := op.ResolveLayouts(p, opts.Custom, w, op.RowMajor)
 	if err != nil {
 		return nil, err
 	}
 	if err := res.CheckBuffers(); err != nil || opts.Plain {
 		return res, err
 	}
-	return op.ResolveLayouts(p, w, chooseLayout)
+	return op.ResolveLayouts(p, opts.Custom, w, chooseLayout)
 }

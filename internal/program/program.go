@@ -7,6 +7,7 @@ package program
 
 import (
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/custom"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -69,6 +70,8 @@ type Options struct {
 	// so that it can be applied to a product's result; nil if it has one for
 	// each.
 	Pointwise func(o op.Op) bool
+	// Custom are the operators of a user that plans may name; nil for none.
+	Custom *custom.Table
 }
 
 func (o *Options) pointwise(x op.Op) bool { return o.Pointwise == nil || o.Pointwise(x) }

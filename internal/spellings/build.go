@@ -69,6 +69,20 @@ func (c *Concept) Program(s *Spelling, a Args) (*lazy.Graph, *Built, error) {
 	return g, built, g.Err()
 }
 
+// Leaf makes an input or a weight of a concept in a graph.
+func (c *Concept) Leaf(name string, g *lazy.Graph) (*lazy.Tensor, error) {
+	b := &builder{c: c, g: g, dims: map[string]plan.Dim{}, numbers: map[string]float64{}, built: &Built{}}
+	if err := b.begin(); err != nil {
+		return nil, err
+	}
+	for _, in := range c.Inputs {
+		if in.Name == name {
+			return b.leaf(in)
+		}
+	}
+	return nil, fmt.Errorf("%s has no input %s", c.Name, name)
+}
+
 type builder struct {
 	c *Concept
 	g *lazy.Graph

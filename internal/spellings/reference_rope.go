@@ -12,6 +12,12 @@ func given(in map[string]Value, _ map[string]float64, b, t, i, half int) (cos, s
 	return in["cos"].Data[at], in["sin"].Data[at]
 }
 
+// reversed are the negative angles of [given].
+func reversed(in map[string]Value, p map[string]float64, b, t, i, half int) (cos, sin float64) {
+	cos, sin = given(in, p, b, t, i, half)
+	return cos, -sin
+}
+
 // computed takes them from positions.
 func computed(in map[string]Value, p map[string]float64, b, t, i, half int) (cos, sin float64) {
 	at := b*in["positions"].Shape[1] + t
@@ -56,4 +62,13 @@ func rotateHeads(in map[string]Value, p map[string]float64) map[string]Value {
 		q.Data[i] = x.Data[((batch*t+pos)*h+head)*d+e]
 	}
 	return rotate(false, given)(map[string]Value{"x": q, "cos": in["cos"], "sin": in["sin"]}, p)
+}
+
+// rotatePart is of the second of three parts of the last axis.
+func rotatePart(in map[string]Value, p map[string]float64) map[string]Value {
+	x := in["x"]
+	d := x.Shape[3] / 3
+	k := Value{DType: x.DType, Shape: []int{x.Shape[0], x.Shape[1], x.Shape[2], d}}
+	rows(x, func(row []float64, _ int) { k.Data = append(k.Data, row[d:2*d]...) })
+	return rotate(false, given)(map[string]Value{"x": k, "cos": in["cos"], "sin": in["sin"]}, p)
 }

@@ -163,7 +163,7 @@ func (im *importer) maxPool(n *gorgonia.Node, kids []*gorgonia.Node, f *fields) 
 		return nil, fmt.Errorf("%w: a pool of shape %v", lazy.ErrShape, out)
 	}
 	pad, skip, ok := p.alike()
-	if !ok {
+	if !ok || p.before != p.after && !constantImage(x) { // how many windows to cut off depends on the size
 		for i := range 2 {
 			x = im.padded(x, 2+i, p.before[i], p.after[i])
 		}
@@ -171,11 +171,18 @@ func (im *importer) maxPool(n *gorgonia.Node, kids []*gorgonia.Node, f *fields) 
 	}
 	x = lazy.MaxPool2D(x, p.kernel, p.stride, pad)
 	for i := range 2 {
-		if x.Err() == nil && !x.Dim(2+i).Is(out[2+i]) {
+		if n, ok := x.Dim(2 + i).Const(); x.Err() == nil && ok && n != out[2+i] {
 			x = lazy.SliceN(x, 2+i, skip[i], skip[i]+out[2+i])
 		}
 	}
 	return x, nil
+}
+
+// constantImage reports whether height and width have no symbols.
+func constantImage(x *lazy.Tensor) bool {
+	_, h := x.Dim(2).Const()
+	_, w := x.Dim(3).Const()
+	return h && w
 }
 
 // alike is the padding of both sides in place of unlike ones, and how many

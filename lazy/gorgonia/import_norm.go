@@ -71,13 +71,15 @@ func channelled(x *lazy.Tensor, f *fields) error {
 // first one of a column.
 func (im *importer) softmax(n *gorgonia.Node, kids []*gorgonia.Node, f *fields) (*lazy.Tensor, error) {
 	axis, shape := f.int("axis"), n.Shape()
-	if f.bool("isLog") {
-		return nil, errNoCounterpart
-	}
 	if axis == -1 && (shape.IsColVec() || shape.IsVector() && !shape.IsRowVec()) {
 		axis = 0
 	}
-	return lazy.Softmax(im.operand(kids[0]), axis), f.err
+	x := im.operand(kids[0])
+	if f.bool("isLog") && f.err == nil {
+		shifted := lazy.Sub(x, lazy.Keep(lazy.Max, x, axis))
+		return lazy.Sub(shifted, lazy.Log(lazy.Keep(lazy.Sum, lazy.Exp(shifted), axis))), nil
+	}
+	return lazy.Softmax(x, axis), f.err
 }
 
 func (im *importer) dropout(_ *gorgonia.Node, kids []*gorgonia.Node, f *fields) (*lazy.Tensor, error) {

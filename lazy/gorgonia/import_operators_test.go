@@ -28,6 +28,7 @@ func operatorPrograms() []importProgram {
 		add("unary "+name, func(b *graphBuilder) *gorgonia.Node { return must(f(b.given("x", edges, 3, 4))) })
 	}
 	for name, f := range map[string]unaryFunc{
+		"sin": gorgonia.Sin, "cos": gorgonia.Cos, "log": gorgonia.Log, "log2": gorgonia.Log2, "log1p": gorgonia.Log1p, "softplus": gorgonia.Softplus,
 		"exp": gorgonia.Exp, "expm1": gorgonia.Expm1, "sqrt": gorgonia.Sqrt, "inverse": gorgonia.Inverse, "inverse sqrt": gorgonia.InverseSqrt,
 	} {
 		add("unary "+name, func(b *graphBuilder) *gorgonia.Node { return must(f(b.positive("x", 3, 4))) })
@@ -84,11 +85,20 @@ func constantPrograms() []importProgram {
 			return gorgonia.Nodes{must(gorgonia.MinBetween(x, y)), must(gorgonia.MaxBetween(x, y))}
 		}},
 		{name: "leaky rectifier", build: one(func(b *graphBuilder) *gorgonia.Node { return must(gorgonia.LeakyRelu(b.in("x", 3, 4), 0.2)) })},
+		{name: "power of two tensors", build: one(func(b *graphBuilder) *gorgonia.Node {
+			return must(gorgonia.Pow(b.positive("x", 3, 4), b.in("y", 3, 4)))
+		})},
+		{name: "softplus of both sides", build: one(func(b *graphBuilder) *gorgonia.Node {
+			return must(gorgonia.Softplus(b.given("x", []float32{-200, -20, -1, 0, 1, 13, 15, 80}, 2, 4)))
+		})},
+		{name: "log softmax", build: one(func(b *graphBuilder) *gorgonia.Node {
+			return must(gorgonia.LogSoftMax(b.given("x", []float32{-200, -20, -1, 0, 1, 13, 15, 80}, 2, 4)))
+		})},
 		{name: "weights alone", build: one(func(b *graphBuilder) *gorgonia.Node {
 			return must(gorgonia.Add(b.in("x", 3), must(gorgonia.Tanh(b.w("w", 3)))))
 		})},
 	}
-	for _, p := range []float32{0.5, 1, 2, 3, 4, -0.5, -1, -2} {
+	for _, p := range []float32{0.5, 1, 2, 3, 4, -0.5, -1, -2, 0, 1.7, -3, 5} {
 		out = append(out, importProgram{name: fmt.Sprint("power ", p), build: one(func(b *graphBuilder) *gorgonia.Node {
 			return must(gorgonia.Pow(b.positive("x", 3, 4), gorgonia.NewConstant(p)))
 		})})

@@ -2,6 +2,7 @@ package gorgonia
 
 import (
 	"fmt"
+	"math"
 
 	"gorgonia.org/gorgonia"
 
@@ -22,85 +23,60 @@ func (im *importer) unary(n *gorgonia.Node, kids []*gorgonia.Node, _ *fields) (*
 		return nil, err
 	}
 	x := im.operand(kids[0])
+	if f := unaryFunctions[unaryNames[kind]]; f != nil {
+		return f(x), nil
+	}
 	switch unaryNames[kind] {
-	case "abs":
-		return lazy.Add(lazy.ReLU(x), lazy.ReLU(im.neg(x))), nil
-	case "sign":
+	case "sign": // 0 for NaN, as Gorgonia
 		return lazy.Sub(im.greater(x, im.number(0)), im.greater(im.number(0), x)), nil
-	case "ceil":
-		return im.neg(im.floor(im.neg(x))), nil
-	case "floor":
-		return im.floor(x), nil
-	case "exp":
-		return lazy.Exp(x), nil
+	case "log2":
+		return lazy.Mul(lazy.Log(x), im.number(1/math.Ln2)), nil
 	case "neg":
 		return im.neg(x), nil
 	case "square":
 		return lazy.Mul(x, x), nil
-	case "sqrt":
-		return lazy.Sqrt(x), nil
 	case "inverse":
 		return lazy.Div(im.number(1), x), nil
 	case "inverse sqrt":
 		return lazy.Div(im.number(1), lazy.Sqrt(x)), nil
 	case "cube":
 		return lazy.Mul(lazy.Mul(x, x), x), nil
-	case "tanh":
-		return lazy.Tanh(x), nil
-	case "sigmoid": // (tanh(x/2)+1)/2: no overflow, and within 1e-7 everywhere
-		half := im.number(0.5)
-		return lazy.Add(lazy.Mul(lazy.Tanh(lazy.Mul(x, half)), half), half), nil
-	case "expm1": // tanh(x/2)*(exp(x)+1): no cancellation near zero
-		return lazy.Mul(lazy.Tanh(lazy.Mul(x, im.number(0.5))), lazy.Add(lazy.Exp(x), im.number(1))), nil
 	}
 	return nil, errNoCounterpart
 }
 
+// unaryFunctions are the operators that a program has too.
+var unaryFunctions = map[string]func(*lazy.Tensor) *lazy.Tensor{
+	"abs": lazy.Abs, "ceil": lazy.Ceil, "floor": lazy.Floor, "sin": lazy.Sin, "cos": lazy.Cos, "exp": lazy.Exp, "log": lazy.Log,
+	"sqrt": lazy.Sqrt, "tanh": lazy.Tanh, "sigmoid": lazy.Sigmoid, "log1p": lazy.Log1p, "expm1": lazy.Expm1, "softplus": lazy.Softplus,
+}
+
 func (im *importer) neg(x *lazy.Tensor) *lazy.Tensor { return lazy.Mul(x, im.number(-1)) }
 
-// floor truncates and corrects below zero. From 2^23 on every float32 is whole,
-// and NaN is not below it.
-func (im *importer) floor(x *lazy.Tensor) *lazy.Tensor {
-	whole := lazy.Cast(lazy.Cast(x, lazy.I32), lazy.F32)
-	size := lazy.Add(lazy.ReLU(x), lazy.ReLU(im.neg(x)))
-	small := lazy.Cast(im.greater(im.number(1<<23), size), lazy.Bool)
-	return lazy.Where(small, lazy.Sub(whole, im.greater(whole, x)), x)
-}
-
-// greater is 1 where a > b and 0 elsewhere. The difference of two float32 is
-// zero only if they are equal; it is NaN for a NaN and for two infinities of one
-// sign, neither of which is greater.
+// greater is 1 where a > b and 0 elsewhere.
 func (im *importer) greater(a, b *lazy.Tensor) *lazy.Tensor {
-	d := lazy.Sub(a, b)
-	over := lazy.Where(lazy.Equal(d, d), lazy.ReLU(d), im.number(0))
-	return lazy.Cast(lazy.Cast(over, lazy.Bool), lazy.F32)
+	return lazy.Cast(lazy.Greater(a, b), lazy.F32)
 }
 
-// compare is 1 where the comparison holds and 0 elsewhere.
+// compare is where the comparison holds, as bool.
 func (im *importer) compare(kind string, a, b *lazy.Tensor) *lazy.Tensor {
-	switch kind {
-	case "lt":
-		return im.greater(b, a)
-	case "gt":
-		return im.greater(a, b)
-	case "lte":
-		return lazy.Where(lazy.Equal(a, b), im.number(1), im.greater(b, a))
-	case "gte":
-		return lazy.Where(lazy.Equal(a, b), im.number(1), im.greater(a, b))
-	case "eq":
-		return lazy.Cast(lazy.Equal(a, b), lazy.F32)
+	f := map[string]func(a, b *lazy.Tensor) *lazy.Tensor{
+		"lt": lazy.Less, "gt": lazy.Greater, "lte": lazy.LessEqual, "gte": lazy.GreaterEqual, "eq": lazy.Equal,
+	}[kind]
+	if f == nil { // ne
+		return lazy.Not(lazy.Equal(a, b))
 	}
-	return lazy.Where(lazy.Equal(a, b), im.number(0), im.number(1))
+	return f(a, b)
 }
 
 func (im *importer) minBetween(_ *gorgonia.Node, kids []*gorgonia.Node, _ *fields) (*lazy.Tensor, error) {
 	a, b := im.operand(kids[0]), im.operand(kids[1])
-	return lazy.Where(lazy.Cast(im.greater(b, a), lazy.Bool), a, b), nil
+	return lazy.Where(lazy.Greater(b, a), a, b), nil
 }
 
 func (im *importer) maxBetween(_ *gorgonia.Node, kids []*gorgonia.Node, _ *fields) (*lazy.Tensor, error) {
 	a, b := im.operand(kids[0]), im.operand(kids[1])
-	return lazy.Where(lazy.Cast(im.greater(a, b), lazy.Bool), a, b), nil
+	return lazy.Where(lazy.Greater(a, b), a, b), nil
 }
 
 // binaryNames are Gorgonia's elementwise operators of two operands by their
@@ -133,11 +109,11 @@ func (im *importer) binary(n *gorgonia.Node, kids []*gorgonia.Node, f *fields) (
 	case "div":
 		return lazy.Div(a, b), nil
 	case "pow":
-		return im.pow(a, kids[1])
+		return im.pow(a, b, kids[1]), nil
 	}
 	t := im.compare(kind, a, b)
-	if !same {
-		t = lazy.Cast(t, lazy.Bool)
+	if same {
+		t = lazy.Cast(t, a.DType())
 	}
 	return t, nil
 }
@@ -216,31 +192,32 @@ func scalarConstant(n *gorgonia.Node) (float64, bool) {
 	return 0, false
 }
 
-func (im *importer) pow(x *lazy.Tensor, exponent *gorgonia.Node) (*lazy.Tensor, error) {
+// pow is a power. Those that need no general one are spelled without.
+func (im *importer) pow(x, y *lazy.Tensor, exponent *gorgonia.Node) *lazy.Tensor {
 	p, ok := scalarConstant(exponent)
 	if !ok {
-		return nil, fmt.Errorf("%w: a power with an exponent that is no constant number", errNoCounterpart)
+		return lazy.Pow(x, y)
 	}
 	switch p {
 	case 1:
-		return x, nil
+		return x
 	case 2:
-		return lazy.Mul(x, x), nil
+		return lazy.Mul(x, x)
 	case 3:
-		return lazy.Mul(lazy.Mul(x, x), x), nil
+		return lazy.Mul(lazy.Mul(x, x), x)
 	case 4:
 		square := lazy.Mul(x, x)
-		return lazy.Mul(square, square), nil
-	case 0.5:
-		return lazy.Sqrt(x), nil
-	case -0.5:
-		return lazy.Div(im.number(1), lazy.Sqrt(x)), nil
+		return lazy.Mul(square, square)
 	case -1:
-		return lazy.Div(im.number(1), x), nil
+		return lazy.Div(im.number(1), x)
 	case -2:
-		return lazy.Div(im.number(1), lazy.Mul(x, x)), nil
+		return lazy.Div(im.number(1), lazy.Mul(x, x))
+	case 0.5: // unlike a power, NaN of negative infinity: as Gorgonia's own
+		return lazy.Sqrt(x)
+	case -0.5:
+		return lazy.Div(im.number(1), lazy.Sqrt(x))
 	}
-	return nil, fmt.Errorf("%w: the power %g", errNoCounterpart, p)
+	return lazy.Pow(x, y)
 }
 
 // unrepeated are the operands of an elementwise operator. Gorgonia repeats the

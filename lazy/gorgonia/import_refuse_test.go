@@ -20,17 +20,7 @@ import (
 // TestImportRefuses: what has no counterpart is refused by name.
 func TestImportRefuses(t *testing.T) {
 	for name, build := range map[string]func(b *graphBuilder) *gorgonia.Node{
-		"log":         func(b *graphBuilder) *gorgonia.Node { return must(gorgonia.Log(b.in("x", 2, 3))) },
-		"log2":        func(b *graphBuilder) *gorgonia.Node { return must(gorgonia.Log2(b.in("x", 2, 3))) },
-		"log1p":       func(b *graphBuilder) *gorgonia.Node { return must(gorgonia.Log1p(b.in("x", 2, 3))) },
-		"softplus":    func(b *graphBuilder) *gorgonia.Node { return must(gorgonia.Softplus(b.in("x", 2, 3))) },
-		"sin":         func(b *graphBuilder) *gorgonia.Node { return must(gorgonia.Sin(b.in("x", 2, 3))) },
-		"cos":         func(b *graphBuilder) *gorgonia.Node { return must(gorgonia.Cos(b.in("x", 2, 3))) },
-		"LogSoftMax":  func(b *graphBuilder) *gorgonia.Node { return must(gorgonia.LogSoftMax(b.in("x", 2, 3))) },
 		"sparsemaxOp": func(b *graphBuilder) *gorgonia.Node { return must(gorgonia.Sparsemax(b.in("x", 2, 3))) },
-		"pow": func(b *graphBuilder) *gorgonia.Node {
-			return must(gorgonia.Pow(b.in("x", 2, 3), gorgonia.NewConstant(float32(1.7))))
-		},
 		"avgPoolOp": func(b *graphBuilder) *gorgonia.Node {
 			return must(gorgonia.AveragePool2D(b.in("x", 1, 1, 4, 4), tensor.Shape{2, 2}, []int{1, 1}, []int{1, 1}))
 		},

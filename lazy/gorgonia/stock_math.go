@@ -233,8 +233,9 @@ func (b *stockBuilder) layerNorm(t *lazy.Tensor, o op.LayerNorm, shape tensor.Sh
 	if d, err = b.rowOp("div", d, v); err != nil {
 		return nil, err
 	}
-	for i, name := range []string{"mul", "add"} {
-		p, err := b.node(t.In()[1+i], 1, m[1])
+	for i, p := range t.In()[1:] {
+		name := []string{"mul", "add"}[i]
+		p, err := b.node(p, 1, m[1])
 		if err != nil {
 			return nil, err
 		}

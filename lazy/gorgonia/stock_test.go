@@ -197,6 +197,12 @@ func TestStockOperators(t *testing.T) {
 		"constant rows": func(g *lazy.Graph, x *lazy.Tensor) *lazy.Tensor {
 			return lazy.Embedding(lazy.Reshape(x, 6, 4), g.ConstInt([]int32{5, 0, 5}, 3))
 		},
+		"layer norm without parameters": func(_ *lazy.Graph, x *lazy.Tensor) *lazy.Tensor {
+			return lazy.Add(lazy.LayerNorm(x, nil, nil, 1e-5), x)
+		},
+		"layer norm without beta": func(g *lazy.Graph, x *lazy.Tensor) *lazy.Tensor {
+			return lazy.LayerNorm(x, g.Const([]float32{1, 2, 3, 4}, 4), nil, 1e-5)
+		},
 		"layer norm of an input": func(g *lazy.Graph, x *lazy.Tensor) *lazy.Tensor {
 			return lazy.Add(lazy.LayerNorm(x, g.Const([]float32{1, 2, 3, 4}, 4), g.Const([]float32{4, 3, 2, 1}, 4), 1e-5), x)
 		},

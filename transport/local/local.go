@@ -9,6 +9,7 @@ import (
 	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/internal/inprocess"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/custom"
 )
 
 // Option configures [Open].
@@ -48,6 +49,12 @@ func WithMaxBatch(n int) Option { return optionFunc(func(o *engine.Options) { o.
 // scratch to n bytes. A request that does not fit is a [transport.MemoryError];
 // weights that no session uses are evicted first.
 func WithMemLimit(n int64) Option { return optionFunc(func(o *engine.Options) { o.MemLimit = n }) }
+
+// WithOperators gives the executor operators of a user, which plans may then
+// name. Without them a plan that does is [transport.ErrUnknownOperator].
+func WithOperators(t *custom.Table) Option {
+	return optionFunc(func(o *engine.Options) { o.Custom = t })
+}
 
 // Open starts a separate engine.
 func Open(opts ...Option) (transport.Executor, error) {

@@ -34,7 +34,7 @@ func (c *code) findKernels() {
 		if _, ok := c.filtersIn[g.Conv.Filters]; g.Kind == program.Convolve && !ok {
 			c.filtersIn[g.Conv.Filters] = i
 		}
-		if need := heapNeeds[c.prog.Res.Ops[g.Steps[0]].Name()]; need != nil {
+		if need := heapNeed(c.prog.Res.Ops[g.Steps[0]]); need != nil {
 			c.drawn = append(c.drawn, drawing{i, need})
 		}
 	}

@@ -27,10 +27,14 @@ func (p *pages) first() []byte {
 // paged reports whether a value is stored in several pages; false for nil.
 func (p *pages) paged() bool { return p != nil && len(p.mem) > 1 }
 
-// rowsOf is the rows, from element off on, of an operand of attention.
+// rowsOf is the rows, from element off on, of an operand of attention: dense, or
+// for keys in one piece also adjacent.
 func (p *pages) rowsOf(a *op.Array, off int) kernels.Rows {
 	stride := a.Strides[len(a.Shape)-2]
-	if !p.paged() {
+	switch {
+	case !unitRows(a):
+		return kernels.Rows{Data: tail(a, off), Stride: a.Strides[len(a.Shape)-1], Turned: true}
+	case !p.paged():
 		return kernels.InOnePiece(tail(a, off), stride)
 	}
 	return kernels.Rows{Pages: p.floats, Offset: off, Stride: stride, PageRows: p.rows}

@@ -152,6 +152,18 @@ const drawBytes = 4 + 8 + 8 + 24
 var heapNeeds = map[string]func(s *step) int64{
 	"sample": func(s *step) int64 { return drawBytes * int64(s.in[0].Shape[len(s.in[0].Shape)-1]) },
 	"reduce": func(s *step) int64 { return 8 * int64(s.out.Len()) },
+	"lstm":   recurrentHeap, "gru": recurrentHeap, "rnn": recurrentHeap,
+}
+
+// recurrentHeap is the biases, gates and states of a sequence in float64.
+func recurrentHeap(s *step) int64 { return 8 * 3 * int64(s.in[3].Shape[1]) }
+
+// heapNeed is the heap memory of an operator's kernel, nil for none.
+func heapNeed(o op.Op) func(s *step) int64 {
+	if c, ok := o.(op.Custom); ok {
+		return func(s *step) int64 { return c.Copied(s.out, s.in) }
+	}
+	return heapNeeds[o.Name()]
 }
 
 // Heap implements [device.Run].

@@ -1,7 +1,11 @@
 package cuda
 
 import (
+	"github.com/genie-sdk/go/internal/device/cuda/driver"
 	"github.com/genie-sdk/go/internal/device/cuda/kernels"
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // launchAttention computes attention of many heads.
@@ -18,7 +22,24 @@ func launchAttention(r *run, g *group) error {
 	if a.Mask >= 0 {
 		x.Mask = r.tensors[a.Mask]
 	}
+	copies := r.scratch() + driver.Ptr(program.Align(ownAttentionScratch(g)))
+	for _, t := range [...]*kernels.Tensor{&x.Q, &x.K.Tensor, &x.V.Tensor} {
+		if gaps(t) {
+			dense := kernels.Tensor{At: copies, DType: plan.F32, Shape: t.Shape, Strides: op.ContiguousStrides(t.Shape)}
+			if err := r.d.kernels.Copy(r.st, dense, *t); err != nil {
+				return err
+			}
+			*t, copies = dense, copies+driver.Ptr(program.Align(4*t.Len()))
+		}
+	}
 	return r.d.kernels.Attention(r.st, &x)
+}
+
+// gaps reports whether the rows of an operand are not dense: it is copied, since
+// the kernels of attention read rows without gaps.
+func gaps(t *kernels.Tensor) bool {
+	last := len(t.Shape) - 1
+	return t.Shape[last] > 1 && t.Strides[last] != 1
 }
 
 // paged is an operand of attention in the pages that store it.
@@ -30,7 +51,18 @@ func (r *run) paged(v int) kernels.Paged {
 	return p
 }
 
+// attentionScratch is what the kernels and copies of operands need.
 func attentionScratch(_ *run, g *group) int {
+	n := program.Align(ownAttentionScratch(g))
+	for _, t := range g.in {
+		if gaps(t) {
+			n += program.Align(4 * t.Len())
+		}
+	}
+	return n
+}
+
+func ownAttentionScratch(g *group) int {
 	q, k, v := g.in[0].Shape, g.in[1].Shape, g.in[2].Shape
 	last := len(q) - 1
 	heads := 1

@@ -69,6 +69,7 @@ var lacked = []string{
 	"conv2d",
 	"abs", "neg", "sign", "reciprocal", "rsqrt", "log", "log1p", "expm1", "sin", "cos", "tan", "asin", "acos", "atan",
 	"sinh", "cosh", "asinh", "acosh", "atanh", "erf", "sigmoid", "softplus", "floor", "ceil", "round", "clip",
+	"avg_pool2d", "conv_transpose2d", "group_norm", "resize", "lstm", "gru", "rnn",
 	"argmin", "gather", "gather_elements", "gather_nd", "scatter_elements", "scatter_nd", "pad", "cumsum", "trilu", "range",
 	"min", "max", "pow", "mod", "less", "less_equal", "greater", "greater_equal", "and", "or", "xor", "not", "is_nan", "is_inf",
 }

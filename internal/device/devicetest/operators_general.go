@@ -47,6 +47,43 @@ func numbersFrom(t plan.DType, start, step, n int) plan.Attrs {
 	return plan.Attrs{plan.Str("dtype", t.String()), dims("length", n), plan.Int("start", start), plan.Int("step", step)}
 }
 
+func maxPool(kernel, pad, stride, dilation int, ceil bool) plan.Attrs {
+	a := append(pool(kernel, pad, stride), plan.Ints("dilation", []int{dilation, dilation}))
+	if ceil {
+		a = append(a, plan.BoolAttr("ceil", true))
+	}
+	return a
+}
+
+func avgPool(kernel, pad, stride int, count, ceil bool) plan.Attrs {
+	return plan.Attrs{
+		plan.BoolAttr("ceil", ceil), plan.BoolAttr("count_pad", count), plan.Ints("dilation", []int{1, 1}), plan.Ints("kernel", []int{kernel, kernel}),
+		plan.Ints("pad", []int{pad, pad, pad, pad}), plan.Ints("stride", []int{stride, stride}),
+	}
+}
+
+func convTranspose(stride, dilation, outPad, pad, groups int) plan.Attrs {
+	return plan.Attrs{
+		plan.Ints("dilation", []int{dilation, dilation}), plan.Int("groups", groups), plan.Ints("out_pad", []int{outPad, outPad}),
+		plan.Ints("pad", []int{pad, pad, pad, pad}), plan.Ints("stride", []int{stride, stride}),
+	}
+}
+
+func groupNorm(groups int) plan.Attrs {
+	return plan.Attrs{plan.Float("eps", 1e-5), plan.Int("groups", groups)}
+}
+
+func resize(mode, coords string, shape ...int) plan.Attrs {
+	return plan.Attrs{plan.Str("coords", coords), plan.Float("cubic", -0.75), plan.Str("mode", mode), plan.Str("nearest", "round_prefer_floor"), dims("shape", shape...)}
+}
+
+func recurrent(direction, activations string) plan.Attrs {
+	return plan.Attrs{
+		plan.Str("activations", activations), plan.Float("clip", 0), plan.BoolAttr("coupled", false), plan.Str("direction", direction),
+		plan.BoolAttr("lengths", false), plan.BoolAttr("peepholes", false),
+	}
+}
+
 // general are evaluations of operators beyond those of the models in this
 // module.
 var general = map[string][]evaluation{
@@ -85,6 +122,25 @@ var general = map[string][]evaluation{
 		eval(padding("reflect", []int{2, 0, 4}, []int{1, 0, 0}), f32(3, 2, 7)), eval(padding("edge", []int{0, 3}, []int{2, 0}), f32(1, 5)),
 		eval(padding("wrap", []int{1, 2}, []int{1, 3}), f32(2, 3)),
 	},
+	"max_pool2d": {eval(maxPool(3, 1, 2, 1, true), f32(2, 3, 8, 7)), eval(maxPool(2, 0, 1, 2, false), f32(1, 5, 9, 7))},
+	"avg_pool2d": {
+		eval(avgPool(3, 1, 2, false, false), f32(2, 3, 9, 7)), eval(avgPool(2, 0, 2, true, true), f32(1, 1, 5, 5)), eval(avgPool(3, 1, 1, true, false), f32(1, 5, 3, 3)),
+	},
+	"conv_transpose2d": {
+		eval(convTranspose(2, 1, 1, 1, 1), f32(2, 3, 5, 4), f32(3, 7, 3, 3), f32(7)), eval(convTranspose(1, 2, 0, 0, 2), f32(1, 4, 3, 3), f32(4, 3, 2, 2)),
+		eval(convTranspose(3, 1, 0, 0, 1), f32(1, 17, 3, 5), f32(17, 2, 3, 3)),
+	},
+	"group_norm": {eval(groupNorm(2), f32(2, 4, 5, 7), f32(4), f32(4)), eval(groupNorm(3), f32(1, 3, 17), f32(3), f32(3)), eval(groupNorm(1), f32(3, 6), f32(6), f32(6))},
+	"resize": {
+		eval(resize("nearest", "asymmetric", 1, 3, 8, 10), f32(1, 3, 4, 5)), eval(resize("linear", "half_pixel", 2, 1, 7, 3), f32(2, 1, 3, 5)),
+		eval(resize("cubic", "align_corners", 5, 9), f32(3, 4)), eval(resize("linear", "pytorch_half_pixel", 1), f32(7)),
+	},
+	"lstm": {
+		eval(recurrent("both", "sigmoid,tanh,tanh,sigmoid,tanh,tanh"), f32(3, 2, 5), f32(2, 28, 5), f32(2, 28, 7), f32(2, 56), f32(2, 2, 7), f32(2, 2, 7)),
+		eval(recurrent("forward", "sigmoid,tanh,tanh"), f32(1, 1, 3), f32(1, 4, 3), f32(1, 4, 1), f32(1, 8), f32(1, 1, 1), f32(1, 1, 1)),
+	},
+	"gru":    {eval(recurrent("reverse", "sigmoid,tanh"), f32(3, 2, 5), f32(1, 21, 5), f32(1, 21, 7), f32(1, 42), f32(1, 2, 7))},
+	"rnn":    {eval(recurrent("forward", "tanh"), f32(5, 3, 2), f32(1, 7, 2), f32(1, 7, 7), f32(1, 14), f32(1, 3, 7))},
 	"cumsum": {eval(cumsum(-1, false, false), f32(3, 17)), eval(cumsum(0, true, true), f32(5, 3)), eval(cumsum(1, true, false), index(plan.I64, 9, 3, 7))},
 	"trilu":  {eval(trilu(true, 0), f32(5, 7)), eval(trilu(false, -1), f32(2, 3, 7, 5)), eval(trilu(true, 2), index(plan.I64, 9, 3, 3))},
 	"range":  {eval(numbersFrom(plan.F32, -3, 2, 17)), eval(numbersFrom(plan.I64, 0, 1, 5)), eval(numbersFrom(plan.I32, 7, -1, 0))},

@@ -68,6 +68,7 @@ func Run(t *testing.T, open device.Open, opts Options) {
 		{"Int8Weights", testInt8},
 		{"Appended", testAppended},
 		{"Pages", testPages},
+		{"Grouped", testGrouped},
 		{"CopyOnWrite", testCopyOnWrite},
 		{"WrittenAndReplaced", testWrittenAndReplaced},
 		{"Retained", testRetained},

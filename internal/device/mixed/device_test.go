@@ -27,6 +27,7 @@ func TestDevice(t *testing.T) {
 		lacks []string
 	}{
 		{"rows and state", opaque.Open, false, []string{"softmax", "layer_norm", "gelu", "add", "append", "write_rows", "sample"}},
+		{"attention", opaque.Open, false, []string{"attention", "rope", "rms_norm", "log_softmax"}},
 		{"products", cpu.Open, true, []string{"matmul", "conv2d", "embedding"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

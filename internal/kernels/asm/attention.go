@@ -11,6 +11,7 @@ import (
 func attentionKernels(g *gen) {
 	g.bothWidths(hideKernel)
 	g.bothWidths(weightedKernel)
+	prefetchKernel(g)
 	g.bothWidths(rotateHalvesKernel)
 	g.bothWidths(rotatePairsKernel)
 }
@@ -39,6 +40,27 @@ func hideKernel(s simd) {
 		s.ADDQ(U8(64), scores)
 		s.ADDQ(U8(16), may)
 	})
+}
+
+func prefetchKernel(g *gen) {
+	g.function("prefetchAVX2", "func(at *float32, ld uintptr, rows, lines int)", "prefetchAVX2 brings lines of 64 bytes of each of some rows, ld bytes apart, into the second cache.")
+	s := simd{g, 8}
+	row, ld, rows, lines := s.pointer("at"), s.pointer("ld"), s.pointer("rows"), s.pointer("lines")
+	p, n := g.GP64(), g.GP64()
+	g.Label("row")
+	g.SUBQ(U8(1), rows)
+	g.JL(LabelRef("end"))
+	g.MOVQ(row, p)
+	g.MOVQ(lines, n)
+	g.Label("line")
+	g.PREFETCHT1(Mem{Base: p})
+	g.ADDQ(U8(64), p)
+	g.SUBQ(U8(1), n)
+	g.JG(LabelRef("line"))
+	g.ADDQ(ld, row)
+	g.JMP(LabelRef("row"))
+	g.Label("end")
+	g.RET()
 }
 
 func weightedKernel(s simd) {

@@ -111,7 +111,12 @@ func (s simd) quarter(v reg.VecVirtual, q int, m Mem, columns mask) {
 // mask, and with stop, which skips the part of the body after a label when
 // there is nothing after element l.
 func (s simd) byFours(name string, body func(columns mask, stop func(l int, end string))) {
-	k := s.pointer("k")
+	s.byFoursOf(s.pointer("k"), name, body)
+}
+
+// byFoursOf is byFours with a register that counts the columns: where there are
+// more, it has four less than the number of those left.
+func (s simd) byFoursOf(k reg.GPVirtual, name string, body func(columns mask, stop func(l int, end string))) {
 	label := func(of string) string { return of + name }
 	s.SUBQ(U8(4), k)
 	s.JL(LabelRef(label("rest")))
@@ -171,8 +176,10 @@ type ntTile struct {
 func ntFamily(g *gen, name string, most int, t ntTile) {
 	signature := "func(rows int, c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int%s)"
 	doc := fmt.Sprintf("%s sets a tile of C to the products of 1 to %d (rows) rows of A and %d rows of B, k in order. Leading dimensions are in bytes.", name, most, t.cols)
-	extra, clamped := "", t.cols == 8
-	if clamped {
+	extra, clamped := ", ahead uintptr", t.cols == 8
+	if !clamped {
+		doc += fmt.Sprintf(" Up to %d rows of A prefetch B's rows from ahead bytes after the first on.", aheadRows)
+	} else {
 		extra, doc = ", cols int", doc+" There may be fewer rows of B: cols."
 	}
 	g.function(name, fmt.Sprintf(signature, extra), doc)
@@ -187,6 +194,42 @@ func ntFamily(g *gen, name string, most int, t ntTile) {
 	}
 }
 
+// aheadRows is the number of rows of A up to which there are registers for
+// prefetching.
+const aheadRows = 4
+
+// aheadOfB prefetches a line of each of 16 rows in four turns of four columns, of
+// which a line of floats has four.
+type aheadOfB struct {
+	t              ntTile
+	ld, line, p, k reg.GPVirtual
+	label          string
+}
+
+func (t ntTile) newAheadOfB(first, ld, k reg.GPVirtual) *aheadOfB {
+	a := &aheadOfB{t: t, ld: ld, line: t.pointer("ahead"), p: t.GP64(), k: k, label: fmt.Sprint("ahead", t.rows)}
+	t.ADDQ(first, a.line)
+	t.MOVQ(a.line, a.p)
+	return a
+}
+
+func (a *aheadOfB) turn(rest bool) {
+	if rest {
+		return
+	}
+	t, next := a.t, a.t.GP64()
+	t.LEAQ(Mem{Base: a.p, Index: a.ld, Scale: 2}, next)
+	for _, m := range []Mem{{Base: a.p}, {Base: a.p, Index: a.ld, Scale: 1}, {Base: next}, {Base: next, Index: a.ld, Scale: 1}} {
+		t.PREFETCHT0(m)
+	}
+	t.LEAQ(Mem{Base: next, Index: a.ld, Scale: 2}, a.p)
+	t.TESTQ(U32(15), a.k)
+	t.JNZ(LabelRef(a.label))
+	t.ADDQ(U8(64), a.line)
+	t.MOVQ(a.line, a.p)
+	t.Label(a.label)
+}
+
 func (t ntTile) emit(clamped bool) {
 	var b rowsOfB
 	if clamped {
@@ -194,10 +237,18 @@ func (t ntTile) emit(clamped bool) {
 	} else {
 		b = newRowPointers(t.gen, t.pointer("b"), t.pointer("ldb"), t.cols)
 	}
+	k := t.pointer("k")
+	var ahead *aheadOfB
+	if p, ok := b.(rowPointers); ok && t.rows <= aheadRows {
+		ahead = t.newAheadOfB(p.base[0], p.ld, k)
+	}
 	a := newRowPointers(t.gen, t.pointer("a"), t.pointer("lda"), t.rows)
 	groups := t.cols / t.lanes
 	acc := each(t.rows*groups, func(int) reg.VecVirtual { return t.zero() })
-	t.byFours(fmt.Sprint(t.rows), func(columns mask, stop func(l int, end string)) {
+	t.byFoursOf(k, fmt.Sprint(t.rows), func(columns mask, stop func(l int, end string)) {
+		if ahead != nil {
+			ahead.turn(columns.k != nil || columns.v != nil)
+		}
 		for j := range groups {
 			for l, y := range t.turn(b, j*t.lanes, columns) {
 				for i := range t.rows {

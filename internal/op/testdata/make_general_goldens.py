@@ -3,7 +3,8 @@ internal/op.
 
 Made with numpy 2.4.6, scipy 1.17.1, onnx 1.23.2 and onnxruntime 1.32.0 on the CPU. Run: python make_general_goldens.py
 
-The format is that of goldens.json; a float attribute is {"float": "text"}. Where NumPy is the reference, floats
+The format is that of goldens.json; a float attribute is {"float": "text"}, and "within" is the tolerance where it is
+not 1e-6. Where NumPy is the reference, floats
 are computed in float64 and rounded once to float32. Each case has its own random numbers, from its name.
 """
 import base64
@@ -13,6 +14,7 @@ import zlib
 
 import numpy as np
 import onnx
+import onnx.reference
 import onnxruntime
 import scipy.special
 
@@ -41,8 +43,8 @@ def ints(dt, lo, hi, *shape):
     return state[len(cases)].integers(lo, hi, shape).astype(dt)
 
 
-def record(name, op, attrs, ins, out):
-    cases.append({"name": name, "op": op, "attrs": attrs, "in": [enc(x) for x in ins], "out": enc(out)})
+def record(name, op, attrs, ins, out, **more):
+    cases.append({"name": name, "op": op, "attrs": attrs, "in": [enc(x) for x in ins], "out": enc(out), **more})
 
 
 def case(name, op, attrs, ins, fn, dtype=np.float32):
@@ -244,7 +246,7 @@ for dt, text in [(np.float32, "f32"), (np.int32, "i32"), (np.int64, "i64")]:
              lambda: np.array([start + i * step for i in range(n)]), dt)
 
 
-# Images and sequences: ONNX Runtime.
+# Images and sequences: ONNX Runtime, and the reference evaluator of onnx for what that computes in float32 only.
 def onnx_case(name, op, attrs, ins, kind, node, present=None, opset=22, pick=0, outputs=1):
     """A case whose output is output `pick` of one ONNX node; present tells which of its inputs there are."""
     names = [f"x{i}" for i in range(len(ins))]
@@ -290,6 +292,127 @@ def group_norm(x, gamma, beta, groups, eps):
 for shape, groups in [((2, 4, 3, 5), 2), ((2, 4, 3), 4), ((3, 6), 1), ((1, 2, 2, 2, 2), 2), ((0, 2, 3), 1)]:
     case(f"group_norm {shape} {groups}", "group_norm", {"groups": groups, "eps": 1e-5}, [f32(*shape), f32(shape[1]), f32(shape[1])],
          lambda x, g, b: group_norm(x, g, b, groups, 1e-5))
+
+
+def resize_case(name, x, shape, mode, coords, nearest="round_prefer_floor", scales=None):
+    attrs = {"mode": mode, "coords": coords, "nearest": nearest, "cubic": flt(-0.75), "shape": dims(*shape)}
+    node = {"mode": mode, "coordinate_transformation_mode": coords}
+    if mode == "nearest":
+        node["nearest_mode"] = nearest
+    if scales:
+        attrs.update({f"scale{i}": flt(np.float32(s)) for i, s in enumerate(scales)})
+        given = np.array(scales, np.float32), None
+    else:
+        given = None, np.array(shape, np.int64)
+    node = onnx.helper.make_node("Resize", ["x", "", "scales" if scales else "", "" if scales else "sizes"], ["y"], **node)
+    ins = {"x": x.astype(np.float64), **({"scales": given[0]} if scales else {"sizes": given[1]})}
+    graph = onnx.helper.make_graph([node], "g", [onnx.helper.make_tensor_value_info(n, onnx.helper.np_dtype_to_tensor_dtype(v.dtype), v.shape) for n, v in ins.items()],
+                                   [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.DOUBLE, None)])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 19)], ir_version=10)
+    out = onnx.reference.ReferenceEvaluator(model).run(None, ins)[0]
+    record(name, "resize", attrs, [x], np.asarray(out).astype(np.float32), within=1e-5)  # its coefficients are float32
+
+
+for coords in ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric"):
+    for mode in ("linear", "cubic"):
+        resize_case(f"resize {mode} {coords} up", ints(np.float32, -8, 8, 1, 2, 3, 4), (1, 2, 6, 7), mode, coords)
+        resize_case(f"resize {mode} {coords} down", ints(np.float32, -8, 8, 1, 2, 6, 8), (1, 2, 3, 5), mode, coords)
+        if coords != "align_corners":  # where the specification takes the size, and the evaluator the scale
+            resize_case(f"resize {mode} {coords} scaled", ints(np.float32, -8, 8, 1, 1, 4, 5), (1, 1, 3, 8), mode, coords, scales=[1, 1, 0.75, 1.75])
+    for nearest in ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"):
+        resize_case(f"resize nearest {coords} {nearest} up", f32(1, 2, 3, 4), (1, 2, 6, 8), "nearest", coords, nearest)
+        resize_case(f"resize nearest {coords} {nearest} down", f32(1, 2, 6, 8), (1, 2, 3, 2), "nearest", coords, nearest)
+resize_case("resize to one", f32(1, 1, 3, 4), (1, 1, 1, 1), "linear", "pytorch_half_pixel")
+
+ACTIVATIONS = {"sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "relu": lambda x: np.maximum(x, 0), "softsign": lambda x: x / (1 + np.abs(x)),
+               "softplus": lambda x: np.logaddexp(0, x), "hard_sigmoid": lambda x: np.clip(0.2 * x + 0.5, 0, 1)}
+
+
+def recurrent(kind, x, w, r, bias, h0, c0, lens, p, direction, names, clip, coupled):
+    seq, batch, _ = x.shape
+    dirs, _, hidden = r.shape
+    out = np.zeros((seq + 1, dirs, batch, hidden * (2 if kind == "lstm" else 1)))
+    per = len(names) // dirs
+    bound = (lambda v: np.clip(v, -clip, clip)) if clip else (lambda v: v)
+    for d in range(dirs):
+        f = [(lambda v, g=ACTIVATIONS[n]: g(bound(v))) for n in names[d * per:d * per + per]]
+        wb, rb = np.split(bias[d], 2)
+        for b in range(batch):
+            h, c = h0[d, b], c0[d, b] if kind == "lstm" else None
+            n = seq if lens is None else lens[b]
+            order = range(n)
+            if direction == "reverse" or d == 1:
+                order = reversed(order)
+            for t in order:
+                gx, gh = w[d] @ x[t, b] + wb, r[d] @ h + rb
+                if kind == "rnn":
+                    h = f[0](gx + gh)
+                elif kind == "gru":
+                    z, reset, cand = np.split(gx, 3)
+                    hz, hr, hc = np.split(gh, 3)
+                    z, reset = f[0](z + hz), f[0](reset + hr)
+                    hc = reset * hc if coupled else r[d][2 * hidden:] @ (reset * h) + rb[2 * hidden:]
+                    h = (1 - z) * f[1](cand + hc) + z * h
+                else:
+                    i, o, fg, cand = np.split(gx + gh, 4)
+                    pi, po, pf = np.split(p[d], 3) if p is not None else (0, 0, 0)
+                    i = f[0](i + pi * c)
+                    fg = 1 - i if coupled else f[0](fg + pf * c)
+                    c = fg * c + i * f[1](cand)
+                    h = f[0](o + po * c) * ACTIVATIONS[names[d * per + 2]](c)
+                out[t, d, b] = h if c is None else np.concatenate([h, c])
+            out[seq, d, b] = h if c is None else np.concatenate([h, c])
+    return out
+
+
+def recurrent_case(kind, direction="forward", names=None, clip=0.0, coupled=False, lens=None, peep=False, seq=4, batch=2, size=3, hidden=5):
+    dirs = 2 if direction == "both" else 1
+    gates = {"lstm": 4, "gru": 3, "rnn": 1}[kind]
+    default = {"lstm": ["sigmoid", "tanh", "tanh"], "gru": ["sigmoid", "tanh"], "rnn": ["tanh"]}[kind]
+    names = names or default * dirs
+    small = lambda *s: f32(*s, scale=0.7)
+    x, w, r, b, h0 = small(seq, batch, size), small(dirs, gates * hidden, size), small(dirs, gates * hidden, hidden), small(dirs, 2 * gates * hidden), small(dirs, batch, hidden)
+    c0 = small(dirs, batch, hidden) if kind == "lstm" else None
+    p = small(dirs, 3 * hidden) if peep else None
+    lens = None if lens is None else np.int32(lens)
+    ins = [v for v in (x, w, r, b, h0, c0, lens, p) if v is not None]
+    wide = [None if v is None else v.astype(np.float64) if v.dtype == np.float32 else v for v in (x, w, r, b, h0, c0, lens, p)]
+    out = recurrent(kind, *wide, direction, names, clip, coupled).astype(np.float32)
+    record(f"{kind} {direction} {names} {clip} {coupled} {lens} {peep} {seq} {batch}", kind, {
+        "direction": direction, "activations": ",".join(names), "clip": flt(clip), "coupled": coupled, "lengths": lens is not None, "peepholes": peep}, ins, out)
+    if 0 in (seq, batch) or "hard_sigmoid" in names or lens is not None and 0 in lens:  # whose final state is the first one here, and 0 there
+        return
+    # The recurrence above, against ONNX Runtime.
+    node = {"hidden_size": hidden, "direction": {"both": "bidirectional"}.get(direction, direction), "activations": [{"relu": "Relu"}.get(n, n.capitalize()) for n in names]}
+    if clip:
+        node["clip"] = clip
+    if coupled:
+        node["input_forget" if kind == "lstm" else "linear_before_reset"] = 1
+    given = [x, w, r, b, lens, h0] + ([c0, p] if kind == "lstm" else [])
+    present = [v is not None for v in given]
+    given = [v for v in given if v is not None]
+    op = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}[kind]
+    for pick in range(3 if kind == "lstm" else 2):
+        theirs = onnx_case("", None, None, given, op, node, present, 14, pick, 3 if kind == "lstm" else 2)
+        ours = [out[:-1, ..., :hidden], out[-1][..., :hidden], out[-1][..., hidden:]][pick]
+        np.testing.assert_allclose(theirs, ours, atol=2e-5)
+
+
+for kind in ("lstm", "gru", "rnn"):
+    for direction in ("forward", "reverse", "both"):
+        recurrent_case(kind, direction)
+    recurrent_case(kind, clip=0.3)
+    recurrent_case(kind, "both", lens=[4, 2])
+    recurrent_case(kind, "reverse", lens=[1, 3])
+    recurrent_case(kind, seq=0)
+    recurrent_case(kind, batch=0)
+recurrent_case("lstm", coupled=True)
+recurrent_case("lstm", peep=True)
+recurrent_case("lstm", "both", ["relu", "softsign", "tanh", "sigmoid", "tanh", "relu"], lens=[4, 1], peep=True)
+recurrent_case("gru", coupled=True)
+recurrent_case("gru", "both", ["sigmoid", "softplus", "hard_sigmoid", "relu"])
+recurrent_case("gru", "both", coupled=True, lens=[0, 4])
+recurrent_case("rnn", names=["relu"])
 
 path = pathlib.Path(__file__).with_name("general_goldens.json")
 body = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)

@@ -21,6 +21,8 @@ type attending struct {
 	masked   bool
 	window   int
 	starts   *op.Array
+	softcap  float32
+	mask     *op.Array
 	merge    bool
 	pageRows int              // 0 for one piece
 	by       *attentionKernel // nil for the one that is chosen
@@ -84,7 +86,10 @@ func (a *attending) run(m *machine) []float32 {
 	g := &Attention{
 		Out: m.alloc(4 * n), Merge: a.merge, Q: m.upload(a.q), K: a.paged(m, a.k), V: a.paged(m, a.v),
 		Scale: 1, Divide: a.divide, Masked: a.masked, Window: a.window,
-		Counters: m.zeros(AttentionCounterBytes),
+		Counters: m.zeros(AttentionCounterBytes), Softcap: a.softcap,
+	}
+	if a.mask != nil {
+		g.Mask = m.upload(a.mask)
 	}
 	if a.scale != 0 {
 		g.Scale = a.scale
@@ -308,6 +313,8 @@ func TestAttentionRefuses(t *testing.T) {
 		"no scratch memory":   func(a *Attention) { a.Scratch = 0 },
 		"no counters":         func(a *Attention) { a.Counters = 0 },
 		"starts of floats":    func(a *Attention) { a.Start = Tensor{At: 256, DType: plan.F32, Shape: []int{1}} },
+		"mask of integers":    func(a *Attention) { a.Mask = Tensor{At: 256, DType: plan.I32, Shape: []int{1}} },
+		"mask of rank 4":      func(a *Attention) { a.Mask = Tensor{At: 256, DType: plan.F32, Shape: []int{1, 1, 1, 4}} },
 		"integers as queries": func(a *Attention) { a.Q.DType = plan.I32 },
 		"too many rows":       func(a *Attention) { a.Q.Shape = []int{1, math.MaxInt32, 4} },
 	} {
