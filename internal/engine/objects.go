@@ -104,8 +104,7 @@ type Engine struct {
 
 	profile  map[string]time.Duration // by label of a group, of dropped programs
 	profiled map[*Program]struct{}    // programs that have a profile
-
-	slow     device.ReferenceCount       // groups without a kernel
+	slow     device.ReferenceCount    // groups without a kernel
 
 	runs, ops, plansSeen, kernelNS, batches, batched atomic.Int64
 }
