@@ -38,9 +38,7 @@ func (s *SRG) compiledFor(d Device, profile Profile) (*compiled, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
 	}
-	o := d.options()
-	o.Custom = operators
-	prog, err := program.Compile(p, o, op.NewWork(nil))
+	prog, err := program.Compile(p, d.options(operators), op.NewWork(nil))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
 	}

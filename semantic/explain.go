@@ -30,17 +30,15 @@ type Explanation struct {
 	// and Slow sums up those that are references of operators.
 	Kernels []ExplainedKernel `json:"kernels"`
 	Slow    ExplainedSlow     `json:"slow"`
-	// Notes tell of patterns that a part of the program nearly matches and why
-	// they were not taken.
-	Notes []ExplainedNote `json:"notes"`
-
-	Plan *plan.Plan `json:"plan"`
+	Plan    *plan.Plan        `json:"plan"`
 	// Buffers is the size in bytes of each scratch buffer of Plan at these
 	// sizes.
 	Buffers []int64 `json:"buffer_bytes"`
 	// Client is the plan of the client partition: what the policy leaves to the
 	// client.
 	Client *plan.Plan `json:"client_plan,omitempty"`
+	// Notes are patterns that nearly matched.
+	Notes []ExplainedNote `json:"notes,omitempty"`
 }
 
 // ExplainedNode is one tensor.
@@ -76,6 +74,13 @@ type ExplainedNode struct {
 	// Kernel names what computes the node in a run of the declared outputs, alone
 	// or together with others; empty for what is not computed.
 	Kernel string `json:"kernel,omitempty"`
+}
+
+// ExplainedNote is a [Note].
+type ExplainedNote struct {
+	Rule   string `json:"rule"`
+	Node   int    `json:"node"`
+	Reason string `json:"reason"`
 }
 
 // ExplainedCost is a [Cost] with what follows from it.
@@ -167,10 +172,10 @@ func ExplainOn(d Device, s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Name
 			return nil, err
 		}
 	}
-	s.explainForm(e)
 	if err := e.nameKernels(s); err != nil {
 		return nil, err
 	}
+	s.explainForm(e)
 	e.addPhases()
 	e.Total = explainCost(total, 0)
 	// The nodes run one after the other.

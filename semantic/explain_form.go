@@ -20,8 +20,11 @@ func location(t *lazy.Tensor) string {
 }
 
 // explainForm tells which nodes are computed by other operators than they are
-// captured as.
+// captured as, and lists the notes.
 func (s *SRG) explainForm(e *Explanation) {
+	for _, n := range s.Notes {
+		e.Notes = append(e.Notes, ExplainedNote{Rule: n.Rule, Node: n.At.ID(), Reason: n.Reason})
+	}
 	if s.form == nil {
 		return
 	}
@@ -77,7 +80,7 @@ func (f *normalForm) works() map[int]string {
 	return out
 }
 
-// textForm lists what the normal form computes otherwise.
+// textForm lists what the normal form computes otherwise, and the notes.
 func (e *Explanation) textForm(b *strings.Builder) {
 	count := 0
 	for i := range e.Nodes {
@@ -100,6 +103,13 @@ func (e *Explanation) textForm(b *strings.Builder) {
 				row(ref(n.ID), n.label(), n.Location, as, refs(n.Absorbed))
 			}
 		})
+	}
+	if len(e.Notes) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%d patterns not taken\n", len(e.Notes))
+	for _, n := range e.Notes {
+		fmt.Fprintf(b, "  %s at %s (%s)\n", n, ref(n.Node), e.Nodes[n.Node].Location)
 	}
 }
 

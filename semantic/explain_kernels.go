@@ -9,6 +9,7 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport/custom"
 )
 
 // ExplainedKernel is what computes one step of a plan, or several together.
@@ -33,26 +34,13 @@ type ExplainedSlow struct {
 	Share   float64 `json:"share"` // of the time of all kernels
 }
 
-// ExplainedNote is a [Note].
-type ExplainedNote struct {
-	Pattern  string `json:"pattern"` // such as attention
-	Node     int    `json:"node"`    // id of the tensor that it would have computed
-	Location string `json:"location,omitempty"`
-	Reason   string `json:"reason"`
-}
-
-// String is the note in words.
-func (n ExplainedNote) String() string {
-	text := fmt.Sprintf("%s not fused: %s", n.Pattern, n.Reason)
-	if n.Location != "" {
-		text += " (" + n.Location + ")"
-	}
-	return text
-}
-
 // addKernels compiles the plan as an executor on the device does.
 func (e *Explanation) addKernels(s *SRG, origins []*lazy.Tensor) error {
-	prog, kernels, err := e.Device.compile(e.Plan, e.Bindings)
+	operators, err := s.Graph.CustomOperators()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrPolicy, err)
+	}
+	prog, kernels, err := e.Device.compile(e.Plan, operators, e.Bindings)
 	if err != nil {
 		return err
 	}
@@ -76,10 +64,6 @@ func (e *Explanation) addKernels(s *SRG, origins []*lazy.Tensor) error {
 	if all > 0 {
 		e.Slow.Share = e.Slow.Seconds / all
 	}
-	for _, n := range s.face().Notes {
-		e.Notes = append(e.Notes, ExplainedNote{Pattern: n.Rule, Node: n.At.ID(), Location: location(n.At), Reason: n.Reason})
-	}
-	slices.SortStableFunc(e.Notes, func(a, b ExplainedNote) int { return cmp.Compare(a.Node, b.Node) })
 	return nil
 }
 
@@ -143,10 +127,6 @@ func (e *Explanation) textKernels(b *strings.Builder) {
 			}
 		})
 	}
-	fmt.Fprintf(b, "\n%d patterns not taken\n", len(e.Notes))
-	for _, n := range e.Notes {
-		fmt.Fprintf(b, "  %s %s\n", ref(n.Node), n)
-	}
 }
 
 // mostSlow is how many references are listed.
@@ -164,17 +144,21 @@ func (e *Explanation) slowest() (out []ExplainedKernel) {
 }
 
 // options compile a plan as an executor on d does.
-func (d Device) options() program.Options {
+func (d Device) options(operators *custom.Table) program.Options {
 	return program.Options{
+		Custom:    operators,
 		Pointwise: func(o op.Op) bool { return !slices.Contains(d.Lacks, o.Name()) },
 	}
 }
+
+// String is the note in words.
+func (n ExplainedNote) String() string { return fmt.Sprintf("%s not fused: %s", n.Rule, n.Reason) }
 
 // notesOf are the notes about a node.
 func (e *Explanation) notesOf(id int) (out []string) {
 	for _, n := range e.Notes {
 		if n.Node == id {
-			out = append(out, fmt.Sprintf("%s not fused: %s", n.Pattern, n.Reason))
+			out = append(out, n.String())
 		}
 	}
 	return out

@@ -61,7 +61,7 @@ func TestExplainKernels(t *testing.T) {
 		require.Contains(t, dot, "fillcolor=orange")
 		b, err := json.Marshal(e)
 		require.NoError(t, err)
-		for _, key := range []string{`"kernels":`, `"slow":`, `"reference":true`, `"where":"semantic/`} {
+		for _, key := range []string{`"kernels":`, `"slow":`, `"reference":true`, `"location":"semantic/`} {
 			require.Contains(t, string(b), key)
 		}
 	}
@@ -77,7 +77,7 @@ func TestExplainNotes(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, e.Notes, len(s.Notes))
 	const says = "attention not fused: the mask depends on data"
-	require.Contains(t, e.Text(), says+" (semantic/explain_kernels_test.go:")
+	require.Contains(t, e.Text(), says+" at %")
 	require.Contains(t, e.Dot(), says)
 	b, err := json.Marshal(e.Notes)
 	require.NoError(t, err)

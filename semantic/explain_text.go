@@ -114,7 +114,7 @@ func (e *Explanation) textNodes(b *strings.Builder) {
 				continue
 			}
 			row(ref(n.ID), n.label(), spec(n), n.Phase, n.Residency, n.Modality, n.Branch,
-				si(n.Cost.FLOPs, ""), si(n.Cost.BytesRead, "B"), si(n.Cost.BytesWritten, "B"), seconds(n.Cost.Seconds), dash(n.Kernel), n.Location)
+				si(n.Cost.FLOPs, ""), si(n.Cost.BytesRead, "B"), si(n.Cost.BytesWritten, "B"), seconds(n.Cost.Seconds), dash(n.Kernel), dash(n.Location))
 		}
 	})
 }

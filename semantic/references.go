@@ -8,6 +8,7 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport/custom"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -47,7 +48,11 @@ func (r References) Share() float64 {
 // References predicts the references of a run of the schedule's plan on d, with the
 // symbols bound to b. It compiles the plan as an executor does.
 func (s *Schedule) References(d Device, b plan.Bindings) (References, error) {
-	prog, kernels, err := d.compile(s.Plan, b)
+	operators, err := s.customOperators()
+	if err != nil {
+		return References{}, fmt.Errorf("%w: %w", ErrPolicy, err)
+	}
+	prog, kernels, err := d.compile(s.Plan, operators, b)
 	if err != nil {
 		return References{}, err
 	}
@@ -71,9 +76,19 @@ func (s *Schedule) References(d Device, b plan.Bindings) (References, error) {
 	return out, nil
 }
 
+// customOperators are those of the program that was scheduled.
+func (s *Schedule) customOperators() (*custom.Table, error) {
+	for _, t := range s.Origins {
+		if t != nil {
+			return t.Graph().CustomOperators()
+		}
+	}
+	return nil, nil //nolint:nilnil // there are none
+}
+
 // compile compiles a plan for d, and prices its groups at the sizes of b.
-func (d Device) compile(p *plan.Plan, b plan.Bindings) (*program.Program, []Kernel, error) {
-	prog, err := program.Compile(p, d.options(), op.NewWork(nil))
+func (d Device) compile(p *plan.Plan, operators *custom.Table, b plan.Bindings) (*program.Program, []Kernel, error) {
+	prog, err := program.Compile(p, d.options(operators), op.NewWork(nil))
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrPolicy, err)
 	}

@@ -103,10 +103,9 @@ type Engine struct {
 
 	profile  map[string]time.Duration // by label of a group, of dropped programs
 	profiled map[*Program]struct{}    // programs that have a profile
+	slow     device.ReferenceCount    // groups without a kernel
 
 	runs, ops, plansSeen, kernelNS, batches, batched atomic.Int64
-
-	slow device.ReferenceCount // groups without a kernel
 }
 
 // Program is a compiled plan with the kernels of its groups and the layouts of
