@@ -49,7 +49,7 @@ func padChunk(s *step, lo, hi int) {
 	}
 }
 
-// padPiece computes elements lo to hi of a row, of which those from from to to
+// padPiece computes elements lo to hi of a row, of which from..to
 // are its own; a row of padding has no offset.
 func (s *step) padPiece(dst []byte, off, lo, hi, from, to int) {
 	o, x, size, value := s.op.(op.Pad), s.in[0], s.out.DType.Size(), s.padElement()
