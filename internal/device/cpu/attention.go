@@ -121,7 +121,7 @@ func (s *step) attendRows(h heads, head, g0, g1, r0, r1 int) {
 		spec.End, spec.Window = h.keys-h.rows+r0+1, a.Op.Window
 	}
 	if s.start != nil {
-		spec.Start = s.start.Int(first / (h.perBatch * h.each) * s.start.Strides[0])
+		spec.Start = s.start.Int(first * q.Shape[0] / (h.heads * h.each) * s.start.Strides[0])
 	}
 	if s.mask != nil {
 		spec.Mask = maskOf(s.mask, q, first, r0)
