@@ -45,7 +45,7 @@ func (a activation) check(src, dst []float32) (worst float64, bad []float32) {
 		}
 		want := a.exact(x64)
 		if want != want || math.IsInf(want, 0) && x64 == 0 {
-			if want != got && (want == want || got == got) { //nolint:gocritic // NaN
+			if want != got && (want == want || got == got) {
 				bad = append(bad, x)
 			}
 			continue

@@ -23,11 +23,11 @@ func Activation(operator string) func(dst, src []float32) {
 	return nil
 }
 
-// left computes the elements that assembly left as they were, which are larger
-// than any result.
-func left(dst []float32, most float32, f func(x float64) float64) {
+// left computes the elements that assembly left as they were, whose size is above
+// one, that of the results at most.
+func left(dst []float32, f func(x float64) float64) {
 	for i, x := range dst {
-		if x > most || x < -most {
+		if x > 1 || x < -1 {
 			dst[i] = float32(f(float64(x)))
 		}
 	}

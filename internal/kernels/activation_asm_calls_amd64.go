@@ -58,11 +58,11 @@ func unaryArch(op unary, dst, src []float32) bool {
 			coshAVX512(d, x, n)
 		case opSin:
 			if sinAVX512(d, x, n) != 0 {
-				left(dst, 1, sinOf)
+				left(dst, sinOf)
 			}
 		case opCos:
 			if cosAVX512(d, x, n) != 0 {
-				left(dst, 1, cosOf)
+				left(dst, cosOf)
 			}
 		case opSign:
 			signAVX512(d, x, n)
@@ -120,11 +120,11 @@ func unaryArch(op unary, dst, src []float32) bool {
 			coshAVX2(d, x, n)
 		case opSin:
 			if sinAVX2(d, x, n) != 0 {
-				left(dst, 1, sinOf)
+				left(dst, sinOf)
 			}
 		case opCos:
 			if cosAVX2(d, x, n) != 0 {
-				left(dst, 1, cosOf)
+				left(dst, cosOf)
 			}
 		case opSign:
 			signAVX2(d, x, n)

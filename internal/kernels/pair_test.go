@@ -5,7 +5,6 @@ package kernels
 import (
 	"cmp"
 	"encoding/binary"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -87,7 +86,7 @@ func testPairs[T float32 | uint8 | int32 | int64, R float32 | uint8 | int32 | in
 					if f, ok := w.(float32); ok && math.Signbit(float64(f)) != math.Signbit(float64(any(got[i]).(float32))) && f == f {
 						t.Fatalf("%s of %v and %v: a zero of the wrong sign", name, a[i], b[i])
 					}
-					if w == any(got[i]) || w != w && got[i] != got[i] { //nolint:gocritic,staticcheck // NaN
+					if w == any(got[i]) || w != w && got[i] != got[i] { //nolint:gocritic // NaN
 						continue
 					}
 					t.Fatalf("%s of %T%s: element %d of %d: %v and %v give %v, want %v", name, a[i], how, i, n, a[i], b[i], got[i], w)
@@ -182,7 +181,7 @@ func TestStream(t *testing.T) {
 				clear(dst)
 				Stream(dst[shift:shift+n], src)
 				StreamEnd()
-				require.Equal(t, string(src), string(dst[shift:shift+n]), fmt.Sprintf("%d bytes at %p", n, unsafe.SliceData(dst)))
+				require.Equal(t, string(src), string(dst[shift:shift+n]), "%d bytes at %p", n, unsafe.SliceData(dst))
 				require.Equal(t, make([]byte, shift), append([]byte{}, dst[:shift]...))
 				require.Equal(t, make([]byte, shift), append([]byte{}, dst[shift+n:]...))
 			}

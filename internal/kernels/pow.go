@@ -29,13 +29,13 @@ func Pow(dst, a, b []float32) {
 // powWhole computes whole vectors, at most powBlock elements.
 func powWhole(dst, a, b []float32) {
 	var left [powBlock / 8]uint16
-	perWord, any := powArch(dst, a, b, &left)
+	perWord, some := powArch(dst, a, b, &left)
 	switch {
 	case perWord == 0:
 		for i, x := range a {
 			dst[i] = power(x, b[i])
 		}
-	case any:
+	case some:
 		for i := range dst {
 			if left[i/perWord]>>(i%perWord)&1 != 0 { // dst[i] is a[i]
 				dst[i] = power(dst[i], b[i])

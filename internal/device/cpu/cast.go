@@ -17,8 +17,9 @@ func castKernel(from, to plan.DType) blockKernel {
 		return castInts[int64](to)
 	case plan.Bool:
 		return castBools(to)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // converting is a kernel that applies f to each element.
@@ -36,8 +37,9 @@ func castFloats(to plan.DType) blockKernel {
 		return converting(truncate64)
 	case plan.Bool:
 		return converting(isTrue[float32])
+	default:
+		return nil
 	}
-	return nil
 }
 
 // truncate32 rounds towards zero; what is out of range becomes the nearest
@@ -104,8 +106,9 @@ func castInts[T int32 | int64](to plan.DType) blockKernel {
 		})
 	case plan.Bool:
 		return converting(isTrue[T])
+	default:
+		return nil
 	}
-	return nil
 }
 
 func castBools(to plan.DType) blockKernel {
@@ -118,8 +121,9 @@ func castBools(to plan.DType) blockKernel {
 		return converting(fromBools[int64])
 	case plan.Bool:
 		return converting(isTrue[byte])
+	default:
+		return nil
 	}
-	return nil
 }
 
 func fromBools[T float32 | int32 | int64](dst []T, src []byte) {

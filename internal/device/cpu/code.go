@@ -143,7 +143,7 @@ func (c *code) findWorkspaces() {
 const (
 	runBytes      = 3 << 10 // independent of the plan
 	runValueBytes = 120     // op.Array and its weight
-	runGroupBytes = 600     // step
+	runGroupBytes = int64(unsafe.Sizeof(step{})) + 24
 	runPinBytes   = 16
 	runCopyBytes  = 480 // copies of an attention's operands
 )

@@ -87,14 +87,14 @@ func (f folding) fold(out int, h halt.Func) (scales []float64, bias []float32) {
 // filterShape is the geometry by which filters are packed, for any number of
 // images, and for images of any size where that is not known.
 func filterShape(c *program.Convolution, filters []int) kernels.ConvShape {
-	image, any := c.Image, false
+	image, unknown := c.Image, false
 	for d, n := range image {
 		if n == 0 { // the smallest one that the filters fit
-			image[d], any = max(1, c.Geometry.Dilation[d]*(filters[2+d]-1)+1-2*c.Geometry.Pad[d]), true
+			image[d], unknown = max(1, c.Geometry.Dilation[d]*(filters[2+d]-1)+1-2*c.Geometry.Pad[d]), true
 		}
 	}
 	s := convShape(c.Geometry, filters, []int{1, filters[1] * c.Geometry.Groups, image[0], image[1]})
-	s.AnySize = any
+	s.AnySize = unknown
 	return s
 }
 

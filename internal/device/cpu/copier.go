@@ -99,8 +99,8 @@ func (c *copier) plain(to, from, n int, ask *halt.Counter) bool {
 func (c *copier) loops(lo, hi int, ask *halt.Counter) {
 	last := c.rank - 1
 	inner, to, from := c.n[last], c.strides[0][last], c.strides[1][last]
-	for p := c.find(lo); lo < hi; c.nest.next(&p) {
-		n := min(hi-lo, inner-p.at)
+	for p := c.find(lo); lo < hi; {
+		n := min(hi-lo, inner-p.at, copyPiece/c.size)
 		t, f := (p.off[0]+p.at*to)*c.size, (p.off[1]+p.at*from)*c.size
 		switch {
 		case to != 1 && n > 1:
@@ -117,6 +117,9 @@ func (c *copier) loops(lo, hi int, ask *halt.Counter) {
 			gather(c.to[t:t+n*c.size], c.from[f:], from, c.size)
 		}
 		lo += n
+		if p.at += n; p.at == inner {
+			c.next(&p)
+		}
 		if ask.Stop(n*c.size + copyStep) {
 			return
 		}

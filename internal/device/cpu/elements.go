@@ -108,8 +108,9 @@ func pairKernel(name string, t plan.DType) blockKernel {
 		return typed(kernels.PairI64(name), kernels.CompareI64(name))
 	case plan.Bool:
 		return typed(kernels.PairBool(name), nil)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // typed is a kernel whose results are of the type of its inputs, or bool.
@@ -146,8 +147,9 @@ func modKernel(o op.Mod, t plan.DType) blockKernel {
 		return typed(func(dst, a, b []int32) { remainders(dst, a, b, o.Fmod) }, nil)
 	case plan.I64:
 		return typed(func(dst, a, b []int64) { remainders(dst, a, b, o.Fmod) }, nil)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // floatRemainders have the sign of the divisor or, with fmod, of the dividend.

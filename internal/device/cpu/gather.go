@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"slices"
+
 	"github.com/genie-sdk/go/internal/op"
 )
 
@@ -29,9 +31,9 @@ func (s *step) setGather(axis int, wrap bool) {
 // indexOffset is the offset of index i, in row-major order.
 func indexOffset(idx *op.Array, i int) int {
 	off := 0
-	for d := len(idx.Shape) - 1; d >= 0; d-- {
-		off += i % idx.Shape[d] * idx.Strides[d]
-		i /= idx.Shape[d]
+	for d, n := range slices.Backward(idx.Shape) {
+		off += i % n * idx.Strides[d]
+		i /= n
 	}
 	return off
 }

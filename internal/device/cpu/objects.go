@@ -50,7 +50,6 @@ type step struct {
 	// denseIndex: the indices of a gather have no gaps.
 	denseIndex bool
 	start      *op.Array // attention: padding of each sequence, if any
-	scale      float32   // attention: see [program.Attention]
 	mask       *op.Array // attention: its mask, if any
 	copied     *copies   // attention: nil where the rows of all operands are dense
 	// keys and values are the pages of an attention's operands, and values

@@ -27,8 +27,7 @@ func (s *step) padElement() []byte {
 func padChunk(s *step, lo, hi int) {
 	o, x, out := s.op.(op.Pad), s.in[0], s.out
 	last, size := len(out.Shape)-1, out.DType.Size()
-	n, have, before, stride := out.Shape[last], x.Shape[last], o.Before[last], x.Strides[last]
-	value := s.padElement()
+	n, have, before := out.Shape[last], x.Shape[last], o.Before[last]
 	from, to := min(max(before, 0), n), min(max(before+have, 0), n) // the row's own elements
 	ask := s.halt.Counter()
 	for row := lo; row < hi; row++ {
@@ -42,19 +41,30 @@ func padChunk(s *step, lo, hi int) {
 				off += i * x.Strides[d]
 			}
 		}
-		if off < 0 {
-			repeat(dst, value, size)
-		} else {
-			if to > from {
-				gather(dst[from*size:to*size], x.Data[(off+(from-before)*stride)*size:], stride, size)
+		for at := 0; at < n; at += pieceElems {
+			if s.padPiece(dst, off, at, min(at+pieceElems, n), from, to); ask.Stop(min(pieceElems, n)*size + copyStep) {
+				return
 			}
-			s.padEnds(dst, off, 0, from, value)
-			s.padEnds(dst, off, max(to, from), n, value)
-		}
-		if ask.Stop(n*size + copyStep) {
-			return
 		}
 	}
+}
+
+// padPiece computes elements lo to hi of a row, of which from..to
+// are its own; a row of padding has no offset.
+func (s *step) padPiece(dst []byte, off, lo, hi, from, to int) {
+	o, x, size, value := s.op.(op.Pad), s.in[0], s.out.DType.Size(), s.padElement()
+	if off < 0 {
+		repeat(dst[lo*size:hi*size], value, size)
+		return
+	}
+	last := len(x.Shape) - 1
+	own, end := min(max(from, lo), hi), max(min(to, hi), lo)
+	if end > own {
+		stride := x.Strides[last]
+		gather(dst[own*size:end*size], x.Data[(off+(own-o.Before[last])*stride)*size:], stride, size)
+	}
+	s.padEnds(dst, off, lo, own, value)
+	s.padEnds(dst, off, max(end, own), hi, value)
 }
 
 // padEnds computes elements lo to hi of a row, which are not its own.

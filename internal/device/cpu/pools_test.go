@@ -107,7 +107,7 @@ func TestPadsOfAnyLayout(t *testing.T) {
 		ran++
 		require.NoError(t, o.Eval(want, []*op.Array{x}, nil))
 		require.NoError(t, runPad(copyStepOf(d, o, got, x)))
-		require.Equal(t, want.Data, got.Data, fmt.Sprintf("%d: %+v of %v %v stored %v", round, o, dt, shape, x.Strides))
+		require.Equal(t, want.Data, got.Data, "%d: %+v of %v %v stored %v", round, o, dt, shape, x.Strides)
 	}
 	require.Greater(t, ran, 500)
 }
@@ -124,7 +124,7 @@ func TestRowsOfAnyLayout(t *testing.T) {
 			x.F32()[i] = float32(rng.NormFloat64())
 		}
 		last := shape[len(shape)-1]
-		in, out := []*op.Array{x}, op.NewArray(plan.F32, shape...)
+		in := []*op.Array{x}
 		var o op.Op
 		name := ""
 		switch rng.IntN(4) {
@@ -150,7 +150,7 @@ func TestRowsOfAnyLayout(t *testing.T) {
 		require.NoError(t, err)
 		dims, err := spec.Shape.Eval(nil)
 		require.NoError(t, err)
-		out = op.NewArray(spec.DType, dims...)
+		out := op.NewArray(spec.DType, dims...)
 		want := op.NewArray(spec.DType, dims...)
 		require.NoError(t, o.Eval(want, in, nil))
 		s := copyStepOf(d, o, out, in...)

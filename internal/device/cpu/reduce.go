@@ -212,7 +212,7 @@ func (s *step) reducedBlock(off, i, n int, temp []byte) []byte {
 	return temp[:n*size]
 }
 
-// reduceFloats reduces segments from to to of one result.
+// reduceFloats reduces the segments from..to of one result.
 func (s *step) reduceFloats(i, from, to int, temp []byte) {
 	r := s.reducing
 	off, total := r.kept.offset(i), r.first()

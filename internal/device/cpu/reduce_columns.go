@@ -8,8 +8,8 @@ import (
 // sumLanes is the number of partial sums of kernels.Sum.
 const sumLanes = 16
 
-// reduceGroup reduces segments from to to of a group of results that are side by
-// side, row by row.
+// reduceGroup reduces the segments from..to of a group of results that are side
+// by side, row by row.
 func (s *step) reduceGroup(unit, from, to int, temp []byte) {
 	r := s.reducing
 	n, _ := r.kept.inner()

@@ -20,9 +20,9 @@ type activation struct {
 	exact    string // body of a Go function of x in float64: the portable kernel
 	bound    bound
 	group    int // maximum number of vectors at once
-	// large says that the assembly leaves finite numbers that it cannot compute,
-	// which are larger than any result, as they are; 0 for none.
-	large float64
+	// large says that the assembly leaves finite numbers that are too large as they
+	// are; results are at most one in size.
+	large bool
 	apply func(t round, src reg.GPVirtual) vectors
 }
 
@@ -100,12 +100,12 @@ func activationKernels(g *gen) {
 func activationKernel(s simd, f activation) {
 	name := s.name(f.name)
 	signature, doc, found := "func(dst, src *float32, n int)", "", reg.GPVirtual(nil)
-	if f.large > 0 {
+	if f.large {
 		signature, doc = signature+" uint32", " It is not zero if it left an element."
 	}
 	s.function(name, signature, name+" is "+f.function+" of n elements."+doc)
 	dst, src := s.pointer("dst"), s.pointer("src")
-	if f.large > 0 {
+	if f.large {
 		found = s.GP32()
 		s.XORL(found, found)
 	}
@@ -113,7 +113,7 @@ func activationKernel(s simd, f activation) {
 		t.found = found
 		t.storeAll(f.apply(t, src), dst)
 	})
-	if f.large > 0 {
+	if f.large {
 		s.Store(found, s.ReturnIndex(0))
 	}
 	s.done()

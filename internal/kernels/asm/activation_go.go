@@ -62,7 +62,7 @@ func (a activation) Name() string     { return a.name }
 func (a activation) Function() string { return a.function }
 func (a activation) Operator() string { return a.operator }
 func (a activation) Exact() string    { return a.exact }
-func (a activation) Large() float64   { return a.large }
+func (a activation) Large() bool      { return a.large }
 func (a activation) Assembled() bool  { return a.apply != nil }
 
 // Bound is the fields of its bound.
@@ -151,7 +151,7 @@ func unaryArch(op unary, dst, src []float32) bool {
 		{{- if .Assembled}}
 		case {{.Op}}:
 			{{if .Large}}if {{.Name}}AVX512(d, x, n) != 0 {
-				left(dst, {{.Large}}, {{.Name}}Of)
+				left(dst, {{.Name}}Of)
 			}{{else}}{{.Name}}AVX512(d, x, n){{end}}
 		{{- end}}
 		{{- end}}
@@ -165,7 +165,7 @@ func unaryArch(op unary, dst, src []float32) bool {
 		{{- if .Assembled}}
 		case {{.Op}}:
 			{{if .Large}}if {{.Name}}AVX2(d, x, n) != 0 {
-				left(dst, {{.Large}}, {{.Name}}Of)
+				left(dst, {{.Name}}Of)
 			}{{else}}{{.Name}}AVX2(d, x, n){{end}}
 		{{- end}}
 		{{- end}}

@@ -49,12 +49,12 @@ var elementary = []activation{
 	{
 		name: "sin", function: "Sin", operator: "sin", doc: "the sine of an angle in radians",
 		special: "Sin of infinities is NaN, Sin(-0) is -0.",
-		exact:   "return math.Sin(x)", bound: nearlyRounded, group: 1, large: 1, apply: circular(0),
+		exact:   "return math.Sin(x)", bound: nearlyRounded, group: 1, large: true, apply: circular(0),
 	},
 	{
 		name: "cos", function: "Cos", operator: "cos", doc: "the cosine of an angle in radians",
 		special: "Cos of infinities is NaN.",
-		exact:   "return math.Cos(x)", bound: nearlyRounded, group: 1, large: 1, apply: circular(1),
+		exact:   "return math.Cos(x)", bound: nearlyRounded, group: 1, large: true, apply: circular(1),
 	},
 	{
 		name: "sign", function: "Sign", operator: "sign", doc: "1 or -1",
