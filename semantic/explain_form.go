@@ -45,6 +45,9 @@ func (s *SRG) explainForm(e *Explanation) {
 		case t.Op() == nil && n.Op != "":
 			n.As = kindText(t.Kind())
 		case t.Op() != nil:
+			if n.Op == "matmul" {
+				t = f.srg.Graph.Tensors()[f.work(t.ID(), true)]
+			}
 			if as := callText(t.Op().Name(), t.Op().Attrs()); as != n.Call {
 				n.As = as
 			}

@@ -207,21 +207,35 @@ func (s *SRG) continues(t *lazy.Tensor, pattern int) bool {
 // and gives them its number.
 func (s *SRG) absorbedPatterns(a *analysis) {
 	f := s.form
-	last := map[int]int{} // by operator: the product with its values
+	// By operator: the products with its values, of which equal ones share it; the
+	// last one, if all were absorbed.
+	products, last := map[int][]int{}, map[int]int{}
 	for id, t := range a.tensors {
 		if !is(t, "matmul") || a.Nodes[id].Dead {
 			continue
 		}
-		core := f.to[id].ID()
-		if f.into[id] >= 0 {
+		core, alive := f.to[id].ID(), f.into[id] < 0
+		if !alive {
 			core = f.to[f.into[id]].ID()
 		}
-		if at := f.work(core, true); is(f.srg.Graph.Tensors()[at], "attention") {
-			last[at] = id
+		at := f.work(core, true)
+		if !is(f.srg.Graph.Tensors()[at], "attention") {
+			continue
 		}
+		if alive {
+			products[at] = append(products[at], id)
+		}
+		last[at] = id
 	}
 	for at, id := range last {
-		f.between(a, id, func(x int) { s.Nodes[x].Attention = f.srg.Nodes[at].Attention })
+		if len(products[at]) == 0 {
+			products[at] = []int{id}
+		}
+	}
+	for at, list := range products {
+		for _, id := range list {
+			f.between(a, id, func(x int) { s.Nodes[x].Attention = f.srg.Nodes[at].Attention })
+		}
 	}
 }
 
