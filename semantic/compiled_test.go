@@ -18,7 +18,7 @@ func TestPredictIsFast(t *testing.T) {
 	require.NoError(t, err)
 	best := [2]time.Duration{time.Hour, time.Hour}
 	for range 5 {
-		s.compilations = compilations{}
+		s.core().compilations = compilations{}
 		for i := range best {
 			began := time.Now()
 			kernels, err := s.Kernels(plan.Bindings{"batch": 1, "seq": 1, "past": 7 + i})

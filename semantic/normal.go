@@ -182,26 +182,60 @@ func (f *normalForm) work(id int, product bool) int {
 	return id
 }
 
+// sidesOfOperands gives what attention absorbed of its operands, such as scales
+// and copies, the branch of what it is computed from.
+func (s *SRG) sidesOfOperands(a *analysis) {
+	for id, t := range a.tensors {
+		if s.form.into[id] < 0 || t.Op() == nil || a.constant[id] || s.Nodes[id].Attention > 0 {
+			continue
+		}
+		i := slices.IndexFunc(t.In(), func(in *lazy.Tensor) bool { return !a.constant[in.ID()] })
+		if owner := s.form.to[s.form.into[id]].ID(); i >= 0 && is(s.form.srg.Graph.Tensors()[s.form.work(owner, true)], "attention") {
+			s.Nodes[id].Branch = s.Nodes[t.In()[i].ID()].Branch
+		}
+	}
+}
+
+// continues reports whether an absorbed tensor is computed from a tensor of the
+// pattern: not an operand of it that was absorbed.
+func (s *SRG) continues(t *lazy.Tensor, pattern int) bool {
+	return slices.ContainsFunc(t.In(), func(in *lazy.Tensor) bool { return pattern > 0 && s.Nodes[in.ID()].Attention == pattern })
+}
+
 // absorbedPatterns finds the captured tensors that an operator of attention
 // stands for, from the product with its keys to the product with its values,
 // and gives them its number.
 func (s *SRG) absorbedPatterns(a *analysis) {
 	f := s.form
-	last := map[int]int{} // by operator: the product with its values
+	// By operator: the products with its values, of which equal ones share it; the
+	// last one, if all were absorbed.
+	products, last := map[int][]int{}, map[int]int{}
 	for id, t := range a.tensors {
 		if !is(t, "matmul") || a.Nodes[id].Dead {
 			continue
 		}
-		core := f.to[id].ID()
-		if f.into[id] >= 0 {
+		core, alive := f.to[id].ID(), f.into[id] < 0
+		if !alive {
 			core = f.to[f.into[id]].ID()
 		}
-		if at := f.work(core, true); is(f.srg.Graph.Tensors()[at], "attention") {
-			last[at] = id
+		at := f.work(core, true)
+		if !is(f.srg.Graph.Tensors()[at], "attention") {
+			continue
 		}
+		if alive {
+			products[at] = append(products[at], id)
+		}
+		last[at] = id
 	}
 	for at, id := range last {
-		f.between(a, id, func(x int) { s.Nodes[x].Attention = f.srg.Nodes[at].Attention })
+		if len(products[at]) == 0 {
+			products[at] = []int{id}
+		}
+	}
+	for at, list := range products {
+		for _, id := range list {
+			f.between(a, id, func(x int) { s.Nodes[x].Attention = f.srg.Nodes[at].Attention })
+		}
 	}
 }
 
@@ -341,7 +375,7 @@ func (s *SRG) liftNodes(a *analysis) {
 		n.Branch = f.srg.Nodes[core].Branch
 		at := f.work(core, is(t, "matmul") || f.into[id] >= 0)
 		operator := is(f.srg.Graph.Tensors()[at], "attention")
-		if !operator && (f.into[id] < 0 || t.Op() != nil && !a.constant[id]) {
+		if !operator && (f.into[id] < 0 || s.continues(t, f.srg.Nodes[at].Attention)) {
 			n.Attention = f.srg.Nodes[at].Attention
 		}
 		if f.into[id] >= 0 && isView(t) && !a.constant[id] {
@@ -350,6 +384,7 @@ func (s *SRG) liftNodes(a *analysis) {
 	}
 	s.viewsInAttention(a)
 	s.absorbedPatterns(a)
+	s.sidesOfOperands(a)
 	s.adoptConstants(a, declared)
 	for id := range s.Nodes {
 		n := &s.Nodes[id]

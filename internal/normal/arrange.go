@@ -27,7 +27,7 @@ func (b *builder) layoutOf(n *node) layout {
 			continue
 		}
 		x, _, ok := n.scaled()
-		if !ok && (n.is("reshape") || n.is("transpose") || n.is("expand")) {
+		if !ok && (n.is("contiguous") || n.is("reshape") || n.is("transpose") || n.is("expand")) {
 			x, ok = n.in[0], true
 		}
 		if !ok {
@@ -57,6 +57,7 @@ func (l *layout) through(n *node) bool {
 		return ok
 	case op.Transpose:
 		l.axes = l.axes.Permute(o.Perm)
+	case op.Contiguous:
 	case op.Expand:
 		l.axes = expanded(l.axes, n.in[0].spec.Shape, n.spec.Shape)
 	default:

@@ -75,7 +75,7 @@ func (w *attending) probabilities(p *node) bool {
 		case p.is("softmax"):
 			w.softmax = p
 			return true
-		case p.is("reshape"), p.is("transpose"):
+		case p.is("reshape"), p.is("transpose"), p.is("contiguous"):
 			w.after = append(w.after, p)
 			p = p.in[0]
 		case isNaNGuard(p):
@@ -118,7 +118,7 @@ func (w *attending) find(n *node) bool {
 		through = []int{0, 1}
 	case "where":
 		through = []int{1, 2}
-	case "reshape", "transpose", "tanh", "causal_mask", "neg":
+	case "reshape", "transpose", "contiguous", "tanh", "causal_mask", "neg":
 		through = []int{0}
 	}
 	for _, i := range through {
@@ -252,7 +252,7 @@ func (w *attending) step(x, n *node) string {
 		return "scores are multiplied by a tensor"
 	}
 	switch n.op.Name() {
-	case "reshape", "transpose":
+	case "reshape", "transpose", "contiguous":
 		return w.move(n)
 	case "neg":
 		return w.times(-1)

@@ -2,7 +2,6 @@ package normal
 
 import (
 	"math"
-
 )
 
 // exactScale is the scale without the errors of computing it in float32, in
