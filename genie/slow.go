@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/semantic"
-	"github.com/genie-sdk/go/transport/plan"
 )
 
 // slowShare is the part of a run's time from which references of operators are
@@ -33,7 +32,7 @@ func (s *Session) warnSlow(ctx context.Context, l *loop, sch *scheduled) {
 	}
 	p := &sch.slow
 	p.once.Do(func() {
-		var sizes plan.Bindings = maps.Clone(l.names)
+		sizes := maps.Clone(l.names)
 		for i, n := range l.sizes {
 			if n != unbound {
 				sizes[l.p.symbols[i]] = n

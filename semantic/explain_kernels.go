@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/genie-sdk/go/internal/op"
@@ -123,7 +124,7 @@ func (e *Explanation) textKernels(b *strings.Builder) {
 				if k.Node >= 0 {
 					node = ref(k.Node)
 				}
-				row("  "+fmt.Sprint(k.Steps[len(k.Steps)-1]), k.Name, node, dash(k.Location), seconds(k.Cost.Seconds))
+				row("  "+strconv.Itoa(k.Steps[len(k.Steps)-1]), k.Name, node, dash(k.Location), seconds(k.Cost.Seconds))
 			}
 		})
 	}

@@ -109,8 +109,11 @@ func (o *generateOptions) executorOptions() (semantic.Policy, []genie.Option, er
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}
-	secure, err := o.secure.options()
-	return policy, secure, err
+	opts, err := o.secure.options()
+	if o.profile {
+		opts = append(opts, genie.WithProfile())
+	}
+	return policy, opts, err
 }
 
 // family is that of the model, once it is known that the result can be written.
@@ -141,9 +144,6 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 		return err
 	}
 	defer stopTracing()
-	if o.profile {
-		secure = append(secure, genie.WithProfile())
-	}
 	client, err := openExecutor(ctx, o.executor, append(secure,
 		genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report),
 		genie.WithRecovery(!o.noRecovery), genie.WithTracer(tracer)))

@@ -92,7 +92,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func parseTokens(list string) (ids []int, err error) {
-	for _, s := range strings.Split(list, ",") {
+	for s := range strings.SplitSeq(list, ",") {
 		id, err := strconv.Atoi(strings.TrimSpace(s))
 		if err != nil {
 			return nil, err
