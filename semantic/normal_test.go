@@ -158,7 +158,7 @@ func TestExplainNormalForm(t *testing.T) {
 	require.Contains(t, context.Absorbed, turned.ID)
 	require.Contains(t, context.As, "attention(")
 	require.Equal(t, context.ID, *e.Nodes[at["scaled"].ID()].Into)
-	require.Equal(t, ref(at["context"].ID()), e.Nodes[at["again"].ID()].As)
+	require.Equal(t, ref(at["first"].ID()), e.Nodes[at["again"].ID()].As)
 	text, dot := e.Text(), e.Dot()
 	line := at["turned"].Location().Line
 	place := fmt.Sprintf("semantic/normal_test.go:%d", line)
