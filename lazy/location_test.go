@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/benchname"
 )
 
 // TestLocation checks where tensors were captured, through functions of this
@@ -40,15 +42,17 @@ func TestLocation(t *testing.T) {
 
 // BenchmarkCapture measures capture, of which the place is a part.
 func BenchmarkCapture(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		g := NewGraph("captured")
-		x := g.Input("x", F32, "n", 4)
-		for range 1000 {
-			x = ReLU(x)
+	b.Run(benchname.Of("capture", "genie", "tensors=1000"), func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			g := NewGraph("captured")
+			x := g.Input("x", F32, "n", 4)
+			for range 1000 {
+				x = ReLU(x)
+			}
+			if g.Err() != nil {
+				b.Fatal(g.Err())
+			}
 		}
-		if g.Err() != nil {
-			b.Fatal(g.Err())
-		}
-	}
+	})
 }

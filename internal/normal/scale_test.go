@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/lazy"
 )
 
@@ -144,7 +145,7 @@ func TestLargeProgramsKeepTheirValues(t *testing.T) {
 
 func BenchmarkForm(b *testing.B) {
 	for _, g := range []*lazy.Graph{decoder(48), encoder(24)} {
-		b.Run("program="+g.Name(), func(b *testing.B) {
+		b.Run(benchname.Of("normal-form", "genie", "program="+g.Name()), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := Of(g, nil, nil); err != nil {
