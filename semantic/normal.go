@@ -150,11 +150,11 @@ func (f *normalForm) connect(a *analysis) {
 		if a.Nodes[id].Dead || !f.srg.Nodes[f.to[id].ID()].Dead {
 			continue
 		}
-		for _, r := range a.readers[id] {
-			if f.into[id] = r.id; f.into[r.id] >= 0 {
-				f.into[id] = f.into[r.id]
+		if len(a.readers[id]) > 0 {
+			r := a.readers[id][0].id
+			if f.into[id] = r; f.into[r] >= 0 {
+				f.into[id] = f.into[r]
 			}
-			break
 		}
 	}
 }
@@ -356,7 +356,7 @@ func (s *SRG) liftNodes(a *analysis) {
 		n, core := &s.Nodes[id], f.to[id].ID()
 		own := f.srg.Nodes[core]
 		n.Residency, n.Modality, n.Sampling = own.Residency, own.Modality, own.Sampling
-		if t.Kind() == lazy.KindOp && n.Residency != StatefulKVCache && n.Residency != PersistentWeight && !(declared[id] && n.Residency == RecurrentState) {
+		if t.Kind() == lazy.KindOp && n.Residency != StatefulKVCache && n.Residency != PersistentWeight && (!declared[id] || n.Residency != RecurrentState) {
 			n.Residency = EphemeralActivation
 			if declared[id] {
 				n.Residency = ExternalOutput

@@ -233,9 +233,22 @@ type Control interface {
 	Halted() bool
 }
 
+// Values are the values of a run, in the memory of its device.
+type Values interface {
+	// View is the bytes of a value where the host can address them and they are
+	// row-major without gaps, else nil. It is valid until the memory is placed
+	// again.
+	View(value int) []byte
+	// Read copies a value, row-major, to memory of this process, until it is halted.
+	Read(value int, dst []byte) error
+	// Copy copies a value, row-major, to memory of the device, until it is halted.
+	Copy(value int, dst Buffer) error
+}
+
 // Run is a program bound to the sizes of a [program.Bound] and to memory. One
 // goroutine at a time may use it.
 type Run interface {
+	Values
 	// Prepare gives it its weights, by value, once. It lays out again those that
 	// kernels need together with others, such as filters with their batch
 	// normalisation. One that no group reads may be nil.
@@ -265,14 +278,6 @@ type Run interface {
 	// run; times are complete. Whatever follows must wait for it: the memory of
 	// the run is in use until then.
 	Wait(n int) (int, error)
-	// View is the bytes of a value where the host can address them and they are
-	// row-major without gaps, else nil. It is valid until the memory is placed
-	// again.
-	View(value int) []byte
-	// Read copies a value, row-major, to memory of this process, until it is halted.
-	Read(value int, dst []byte) error
-	// Copy copies a value, row-major, to memory of the device, until it is halted.
-	Copy(value int, dst Buffer) error
 }
 
 // Placement is the memory of a run.

@@ -9,12 +9,17 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Call is one run of an engine, see [engine.Call], or a test double.
-type Call interface {
+// Inputs are the inputs of a call, by index.
+type Inputs interface {
 	InputSize(i int) int
 	AllocInput(i int) ([]byte, error)
 	SetInput(i int, data []byte) error
 	SetHandle(i int, h transport.Handle) error
+}
+
+// Call is one run of an engine, see [engine.Call], or a test double.
+type Call interface {
+	Inputs
 	// Gathers reports whether the engine batches the call with calls of other
 	// sessions.
 	Gathers() bool

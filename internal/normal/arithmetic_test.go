@@ -54,12 +54,9 @@ func TestScales(t *testing.T) {
 	// One form: also one constant.
 	g := lazy.NewGraph("one form")
 	v := x(g)
-	var all []*lazy.Tensor
-	for _, y := range []*lazy.Tensor{
+	all := []*lazy.Tensor{
 		lazy.Mul(v, c(g, 0.25, 1)), lazy.Mul(c(g, 0.25), v), lazy.Div(v, c(g, 4, 1, 1)), lazy.Div(lazy.Div(v, c(g, 2)), c(g, 2, 1)),
 		lazy.Neg(lazy.Div(v, c(g, -4, 1))), lazy.Mul(lazy.Mul(v, c(g, -0.5, 4)), c(g, -0.5, 1)),
-	} {
-		all = append(all, y)
 	}
 	f := formOf(t, g)
 	for _, y := range all {

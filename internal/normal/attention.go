@@ -150,10 +150,8 @@ func (w *attending) learned(n *node) bool {
 func (w *attending) fuse() (*node, bool) {
 	b := w.b
 	w.path = append([]*node(nil), w.path...) // from the scores on
-	for _, n := range append(append([]*node{w.softmax, w.scores}, w.path...), w.after...) {
-		if b.wanted(n) {
-			return b.refuse("attention", "its scores or probabilities are an output")
-		}
+	if slices.ContainsFunc(append(append([]*node{w.softmax, w.scores}, w.path...), w.after...), b.wanted) {
+		return b.refuse("attention", "its scores or probabilities are an output")
 	}
 	if why := w.forward(); why != "" {
 		return b.refuse("attention", "%s", why)

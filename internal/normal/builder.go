@@ -149,7 +149,8 @@ func (b *builder) store(n *node) {
 // keyOf identifies an operator on inputs: name, attributes, and the inputs, in
 // any order if it commutes.
 func (b *builder) keyOf(o op.Op, in []*node) string {
-	k := append(b.key[:0], o.Name()...)
+	k := b.key[:0]
+	k = append(k, o.Name()...)
 	k = append(k, '{')
 	k = append(k, o.Attrs().Key()...)
 	k = append(k, '}')
@@ -206,15 +207,6 @@ func (b *builder) constF32(v []float32, shape ...int) *node {
 		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x))
 	}
 	return b.constBytes(plan.F32, data, shape...)
-}
-
-// constI32 is a constant of int32 values.
-func (b *builder) constI32(v []int32, shape ...int) *node {
-	data := make([]byte, 0, 4*len(v))
-	for _, x := range v {
-		data = binary.LittleEndian.AppendUint32(data, uint32(x))
-	}
-	return b.constBytes(plan.I32, data, shape...)
 }
 
 // scale is x times c in the form that [node.scaled] takes apart; x itself for

@@ -2,6 +2,7 @@ package normal
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/internal/op"
@@ -18,9 +19,9 @@ func (f *forming) emit() (*lazy.Graph, []*lazy.Tensor, error) {
 	for _, n := range f.of {
 		need[n.seq] = true
 	}
-	for i := len(f.b.nodes) - 1; i >= 0; i-- {
+	for i, n := range slices.Backward(f.b.nodes) {
 		if need[i] {
-			for _, x := range f.b.nodes[i].in {
+			for _, x := range n.in {
 				need[x.seq] = true
 			}
 		}

@@ -97,13 +97,13 @@ func TestLargePrograms(t *testing.T) {
 	if raceEnabled {
 		limit *= 20
 	}
-	for name, make := range map[string]func(int) *lazy.Graph{"decoder": decoder, "encoder": encoder} {
+	for name, program := range map[string]func(int) *lazy.Graph{"decoder": decoder, "encoder": encoder} {
 		t.Run(name, func(t *testing.T) {
 			layers := 48
 			if name == "encoder" {
 				layers = 24
 			}
-			g, half := make(layers), make(layers/2)
+			g, half := program(layers), program(layers/2)
 			require.NoError(t, g.Err())
 			require.Greater(t, len(g.Tensors()), 1500)
 			// The machine does other work too: one quick run of many is enough.

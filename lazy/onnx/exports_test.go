@@ -122,4 +122,3 @@ func TestExportedDecoder(t *testing.T) {
 		}
 	}
 }
-
