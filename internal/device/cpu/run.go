@@ -345,7 +345,7 @@ func (r *run) Break(i int) (mend func()) {
 	if r.code.joint != nil && r.code.joint[i] {
 		st.with = nil // the stages of the product
 	} else {
-		st.out = nil
+		st.out = &op.Array{DType: out.DType, Shape: out.Shape, Strides: out.Strides} // without memory
 	}
 	return func() { st.out, st.with = out, with }
 }
