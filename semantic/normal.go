@@ -150,11 +150,10 @@ func (f *normalForm) connect(a *analysis) {
 		if a.Nodes[id].Dead || !f.srg.Nodes[f.to[id].ID()].Dead {
 			continue
 		}
-		for _, r := range a.readers[id] {
-			if f.into[id] = r.id; f.into[r.id] >= 0 {
-				f.into[id] = f.into[r.id]
+		if readers := a.readers[id]; len(readers) > 0 {
+			if f.into[id] = readers[0].id; f.into[f.into[id]] >= 0 {
+				f.into[id] = f.into[f.into[id]]
 			}
-			break
 		}
 	}
 }

@@ -112,7 +112,7 @@ var layers = []layer{
 	{"internal/lazygraph", []string{"internal/op", "transport/plan"}},
 	{"lazy", []string{"internal/lazygraph", "internal/op", "transport", "transport/plan"}},
 	{"lazy/gorgonia", []string{"internal/lazygraph", "internal/op", "lazy", "transport", "transport/plan"}},
-	{"internal/normal", []string{"internal/lazygraph", "internal/op", "lazy", "transport/plan"}},
+	{"internal/normal", []string{"internal/axes", "internal/lazygraph", "internal/op", "lazy", "transport", "transport/plan"}},
 	{"semantic", []string{"internal/kernelchoice", "internal/lazygraph", "internal/normal", "internal/op", "internal/program", "lazy", "transport/plan"}},
 	{"internal/measure", []string{"semantic", "transport"}},
 	{"genie", []string{"internal/measure", "lazy", "semantic", "transport/..."}},

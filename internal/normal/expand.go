@@ -116,7 +116,7 @@ func withoutLeadingOnes(n *node) (*node, bool) {
 func vectorWithoutLeadingOnes(b *builder, n *node) (*node, bool) {
 	in := slices.Clone(n.in)
 	for i, x := range in {
-		if !x.isWeight() || x.rank() < 2 || n.in[1-i].rank() < x.rank() || !plan.Shape(x.spec.Shape[:x.rank()-1]).Elements().Is(1) {
+		if !x.isWeight() || x.rank() < 2 || n.in[1-i].rank() < x.rank() || !x.spec.Shape[:x.rank()-1].Elements().Is(1) {
 			continue
 		}
 		in[i] = b.reshape(x, x.dim(-1))
