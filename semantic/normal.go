@@ -150,10 +150,9 @@ func (f *normalForm) connect(a *analysis) {
 		if a.Nodes[id].Dead || !f.srg.Nodes[f.to[id].ID()].Dead {
 			continue
 		}
-		if len(a.readers[id]) > 0 {
-			r := a.readers[id][0].id
-			if f.into[id] = r; f.into[r] >= 0 {
-				f.into[id] = f.into[r]
+		if readers := a.readers[id]; len(readers) > 0 {
+			if f.into[id] = readers[0].id; f.into[f.into[id]] >= 0 {
+				f.into[id] = f.into[f.into[id]]
 			}
 		}
 	}
