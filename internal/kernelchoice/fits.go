@@ -28,3 +28,17 @@ func logSoftmaxFits(o op.Op, _ []*op.Array, out *op.Array) bool {
 func ropeFits(_ op.Op, in []*op.Array, _ *op.Array) bool {
 	return UnitRows(in[0]) && UnitRows(in[1]) && UnitRows(in[2])
 }
+
+// resizeFits computes an output that is row-major or an image with channels last,
+// with few neighbours of each of its rows, from any layout.
+func resizeFits(o op.Op, in []*op.Array, out *op.Array) bool {
+	r, x, taps := o.(op.Resize), in[0], 1
+	for d := range out.Shape {
+		if r.Changes(d, x.Shape[d], out.Shape[d]) {
+			if taps *= r.Taps(); taps > op.MaxRowTaps {
+				return false
+			}
+		}
+	}
+	return x.Len() > 0 && (out.Contiguous() || len(out.Shape) == 4 && LastChannels(out))
+}

@@ -118,7 +118,7 @@ func (c *code) findWorkspaces() {
 				key += fmt.Sprint(c.kernels[i].name, p.Res.Ops[g.Steps[0]].Attrs().Key())
 			case c.blocks[i] != nil:
 				key += fmt.Sprint("blocks", p.Plan().Values[g.Out].Spec.DType.Size())
-			case reductions[c.kernels[i].name]:
+			case reductions[c.kernels[i].name], c.kernels[i].name == resizeName, c.kernels[i].name == transposeName:
 				key += fmt.Sprint(c.kernels[i].name, p.Res.Ops[g.Steps[0]].Attrs().Key())
 			default:
 				continue
@@ -162,6 +162,12 @@ func (c *code) RunHeap() int64 {
 		}
 		if reductions[c.kernels[i].name] {
 			n += int64(unsafe.Sizeof(reducing{}))
+		}
+		switch c.kernels[i].name {
+		case resizeName:
+			n += int64(unsafe.Sizeof(resizing{}))
+		case transposeName:
+			n += int64(unsafe.Sizeof(transposing{}) + unsafe.Sizeof(copier{}))
 		}
 		if isPool(c.prog.Res.Ops[g.Steps[0]]) {
 			n += int64(unsafe.Sizeof(pooling{}) + unsafe.Sizeof(copier{}))

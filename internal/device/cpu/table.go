@@ -21,6 +21,7 @@ var named = map[string]kernel{
 	"causal_mask":     inPlace(runCausalMask),
 	"concat":          runConcat,
 	"conv":            runConv,
+	transposeName:     runConvTranspose,
 	"copy":            runCopy,
 	"embedding":       runEmbedding,
 	"gather":          runGather,
@@ -35,6 +36,7 @@ var named = map[string]kernel{
 	"pick":            runPick,
 	"reduce":          runReduce,
 	"reshape":         runReshape,
+	resizeName:        runResize,
 	"sample":          inRows(runSample),
 	"softmax":         runSoftmaxOf,
 	"topk":            inRows(runTopK),
@@ -46,6 +48,12 @@ var copying = map[string]bool{"concat": true, "copy": true, "reshape": true, "wr
 
 // reductions are the kernels with the geometry of a reduction.
 var reductions = map[string]bool{"argmax": true, "reduce": true}
+
+// The kernels with a geometry of their own.
+const (
+	resizeName    = "resize"
+	transposeName = "conv_transpose"
+)
 
 // pointwiseName is the name of the kernel of pointwise operators.
 const pointwiseName = "pointwise"
