@@ -94,6 +94,8 @@ var operators = map[string]Choice{
 	"gather":           {"gather", nil},
 	"gather_elements":  {"gather_elements", nil},
 	"identity":         {"copy", nil},
+	"lstm":             {"recurrent", recurrentFits},
+	"gru":              {"recurrent", recurrentFits},
 	"layer_norm":       {"layer_norm", parametersFit},
 	"log_softmax":      {"log_softmax", logSoftmaxFits},
 	"rms_norm":         {"rms_norm", parametersFit},

@@ -118,7 +118,7 @@ func (c *code) findWorkspaces() {
 				key += fmt.Sprint(c.kernels[i].name, p.Res.Ops[g.Steps[0]].Attrs().Key())
 			case c.blocks[i] != nil:
 				key += fmt.Sprint("blocks", p.Plan().Values[g.Out].Spec.DType.Size())
-			case reductions[c.kernels[i].name], c.kernels[i].name == resizeName, c.kernels[i].name == transposeName:
+			case reductions[c.kernels[i].name], ownGeometry[c.kernels[i].name]:
 				key += fmt.Sprint(c.kernels[i].name, p.Res.Ops[g.Steps[0]].Attrs().Key())
 			default:
 				continue
@@ -168,6 +168,8 @@ func (c *code) RunHeap() int64 {
 			n += int64(unsafe.Sizeof(resizing{}))
 		case transposeName:
 			n += int64(unsafe.Sizeof(transposing{}) + unsafe.Sizeof(copier{}))
+		case recurrentName:
+			n += int64(unsafe.Sizeof(recurring{}))
 		}
 		if isPool(c.prog.Res.Ops[g.Steps[0]]) {
 			n += int64(unsafe.Sizeof(pooling{}) + unsafe.Sizeof(copier{}))

@@ -11,8 +11,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// imageStep is a step of an operator on images, with its workspace and threads.
-func imageStep(t *testing.T, o op.Op, threads int, out *op.Array, in ...*op.Array) *step {
+// geometryStep is a step of an operator with a geometry of its own, with its workspace and threads.
+func geometryStep(t *testing.T, o op.Op, threads int, out *op.Array, in ...*op.Array) *step {
 	t.Helper()
 	p := newPool(threads)
 	p.begin()
@@ -22,6 +22,9 @@ func imageStep(t *testing.T, o op.Op, threads int, out *op.Array, in ...*op.Arra
 	case op.Resize:
 		s.resizing = new(resizing)
 		s.work = &workspace{mem: make([]byte, s.resizeWorkspace())}
+	case op.Recurrent:
+		s.recurring = new(recurring)
+		s.work = &workspace{mem: make([]byte, s.recurrentWorkspace())}
 	case op.ConvTranspose2D:
 		s.transposing = new(transposing)
 		s.work = &workspace{mem: make([]byte, s.transposeWorkspace())}
@@ -29,7 +32,7 @@ func imageStep(t *testing.T, o op.Op, threads int, out *op.Array, in ...*op.Arra
 	return s
 }
 
-// image is random, with channels first or last.
+// image is random numbers, with channels first or last.
 func image(r *rand.Rand, last bool, shape ...int) *op.Array {
 	n := 1
 	for _, d := range shape {
@@ -80,7 +83,7 @@ func TestImageLayouts(t *testing.T) {
 			var first []float32
 			for _, threads := range []int{1, 3} {
 				got := image(r, i&2 != 0, c.out...)
-				s := imageStep(t, c.op, threads, got, in...)
+				s := geometryStep(t, c.op, threads, got, in...)
 				require.NoError(t, c.run(s), name)
 				require.InDeltaSlice(t, want.F32(), got.F32(), 2e-5, name)
 				if first == nil {

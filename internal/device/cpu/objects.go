@@ -47,6 +47,7 @@ type step struct {
 	reducing    *reducing     // of a reduction
 	resizing    *resizing     // of a resize
 	transposing *transposing  // of a transposed convolution
+	recurring   *recurring    // of a recurrent layer
 	inputs      *copiedInputs // of a kernel that may copy inputs
 	gather      gathering
 	// denseIndex: the indices of a gather have no gaps.

@@ -72,6 +72,8 @@ func (r *run) newStep(i int, scratch *sampler) step {
 		s.resizing = new(resizing)
 	case transposeName:
 		s.transposing, s.copier = new(transposing), new(copier)
+	case recurrentName:
+		s.recurring = new(recurring)
 	}
 	if reductions[r.code.kernels[i].name] {
 		s.reducing = new(reducing)

@@ -34,6 +34,7 @@ var named = map[string]kernel{
 	"max_pool":        runPool,
 	pointwiseName:     runPointwise,
 	"pick":            runPick,
+	recurrentName:     runRecurrent,
 	"reduce":          runReduce,
 	"reshape":         runReshape,
 	resizeName:        runResize,
@@ -53,7 +54,10 @@ var reductions = map[string]bool{"argmax": true, "reduce": true}
 const (
 	resizeName    = "resize"
 	transposeName = "conv_transpose"
+	recurrentName = "recurrent"
 )
+
+var ownGeometry = map[string]bool{resizeName: true, transposeName: true, recurrentName: true}
 
 // pointwiseName is the name of the kernel of pointwise operators.
 const pointwiseName = "pointwise"

@@ -122,6 +122,9 @@ func (s *step) workspace() int {
 		if s.transposing != nil {
 			return s.transposeWorkspace()
 		}
+		if s.recurring != nil {
+			return s.recurrentWorkspace()
+		}
 		if s.reducing != nil {
 			return s.reduceWorkspace()
 		}

@@ -84,6 +84,16 @@ func recurrent(direction, activations string) plan.Attrs {
 	}
 }
 
+// coupled is a GRU whose reset gate multiplies the product.
+func coupled(a plan.Attrs) plan.Attrs {
+	for i := range a {
+		if a[i].Key == "coupled" {
+			a[i] = plan.BoolAttr("coupled", true)
+		}
+	}
+	return a
+}
+
 // general are evaluations of operators beyond those of the models in this
 // module.
 var general = map[string][]evaluation{
@@ -142,9 +152,15 @@ var general = map[string][]evaluation{
 	},
 	"lstm": {
 		eval(recurrent("both", "sigmoid,tanh,tanh,sigmoid,tanh,tanh"), f32(3, 2, 5), f32(2, 28, 5), f32(2, 28, 7), f32(2, 56), f32(2, 2, 7), f32(2, 2, 7)),
+		eval(recurrent("reverse", "sigmoid,tanh,tanh"), f32(2, 3, 33), f32(1, 4*65, 33), f32(1, 4*65, 65), f32(1, 8*65), f32(1, 3, 65), f32(1, 3, 65)),
 		eval(recurrent("forward", "sigmoid,tanh,tanh"), f32(1, 1, 3), f32(1, 4, 3), f32(1, 4, 1), f32(1, 8), f32(1, 1, 1), f32(1, 1, 1)),
 	},
-	"gru":    {eval(recurrent("reverse", "sigmoid,tanh"), f32(3, 2, 5), f32(1, 21, 5), f32(1, 21, 7), f32(1, 42), f32(1, 2, 7))},
+	"gru": {
+		eval(recurrent("reverse", "sigmoid,tanh"), f32(3, 2, 5), f32(1, 21, 5), f32(1, 21, 7), f32(1, 42), f32(1, 2, 7)),
+		eval(recurrent("both", "sigmoid,tanh,sigmoid,tanh"), f32(2, 3, 9), f32(2, 3*33, 9), f32(2, 3*33, 33), f32(2, 6*33), f32(2, 3, 33)),
+		eval(coupled(recurrent("forward", "sigmoid,tanh")), f32(2, 3, 9), f32(1, 3*33, 9), f32(1, 3*33, 33), f32(1, 6*33), f32(1, 3, 33)),
+		eval(recurrent("forward", "tanh,sigmoid"), f32(3, 1, 2), f32(1, 9, 2), f32(1, 9, 3), f32(1, 18), f32(1, 1, 3)),
+	},
 	"rnn":    {eval(recurrent("forward", "tanh"), f32(5, 3, 2), f32(1, 7, 2), f32(1, 7, 7), f32(1, 14), f32(1, 3, 7))},
 	"cumsum": {eval(cumsum(-1, false, false), f32(3, 17)), eval(cumsum(0, true, true), f32(5, 3)), eval(cumsum(1, true, false), index(plan.I64, 9, 3, 7))},
 	"trilu":  {eval(trilu(true, 0), f32(5, 7)), eval(trilu(false, -1), f32(2, 3, 7, 5)), eval(trilu(true, 2), index(plan.I64, 9, 3, 3))},
