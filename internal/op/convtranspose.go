@@ -19,7 +19,7 @@ type ConvTranspose2D struct {
 func (ConvTranspose2D) Name() string { return "conv_transpose2d" }
 
 // Traits are those of a layer.
-func (ConvTranspose2D) Traits() Traits { return Traits{Class: ClassConv, Layer: true} }
+func (ConvTranspose2D) Traits() Traits { return Traits{Class: ClassConv, Layer: true, Images: true} }
 
 // Attrs are the geometry.
 func (o ConvTranspose2D) Attrs() plan.Attrs {
@@ -117,7 +117,7 @@ func (o ConvTranspose2D) Eval(out *Array, in []*Array, h halt.Func) error {
 			sum = float64(in[2].F32()[oc*in[2].Strides[0]])
 		}
 		for i := range w.Shape[2] {
-			ih, ok := o.from(0, idx[2], i, x.Shape[2])
+			ih, ok := o.From(0, idx[2], i, x.Shape[2])
 			if ask.Stop(elementWork * w.Shape[3]) {
 				return
 			}
@@ -125,7 +125,7 @@ func (o ConvTranspose2D) Eval(out *Array, in []*Array, h halt.Func) error {
 				continue
 			}
 			for j := range w.Shape[3] {
-				iw, ok := o.from(1, idx[3], j, x.Shape[3])
+				iw, ok := o.From(1, idx[3], j, x.Shape[3])
 				if !ok {
 					continue
 				}
@@ -144,8 +144,8 @@ func (o ConvTranspose2D) Eval(out *Array, in []*Array, h halt.Func) error {
 	}, out.Strides)
 }
 
-// from is the pixel whose filter element k is added at position at of an axis.
-func (o ConvTranspose2D) from(axis, at, k, n int) (i int, ok bool) {
+// From is the pixel whose filter element k is added at position at of an axis.
+func (o ConvTranspose2D) From(axis, at, k, n int) (i int, ok bool) {
 	off := at + o.Pad[axis] - k*o.Dilation[axis]
 	return off / o.Stride[axis], off >= 0 && off%o.Stride[axis] == 0 && off/o.Stride[axis] < n
 }

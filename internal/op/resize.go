@@ -34,7 +34,7 @@ type Resize struct {
 func (Resize) Name() string { return "resize" }
 
 // Traits are those of a gather that computes.
-func (Resize) Traits() Traits { return Traits{Class: ClassReduce} }
+func (Resize) Traits() Traits { return Traits{Class: ClassReduce, Images: true} }
 
 // Attrs are all fields; the scale of each axis is an attribute of its own.
 func (o Resize) Attrs() plan.Attrs {
@@ -99,21 +99,33 @@ func (o Resize) Conditions(in []plan.Spec) (dims plan.Shape, what string) {
 	return dims, "resize of an empty axis"
 }
 
-// taps is the number of neighbours along a changed axis.
-func (o Resize) taps() int { return map[string]int{"nearest": 1, "linear": 2, "cubic": 4}[o.Mode] }
+// MaxRowTaps is the neighbours of a row of the output that kernels combine.
+const MaxRowTaps = 16
+
+// Taps is the number of neighbours along a changed axis.
+func (o Resize) Taps() int {
+	switch o.Mode {
+	case "linear":
+		return 2
+	case "cubic":
+		return 4
+	}
+	return 1
+}
 
 // FLOPs is two per neighbour.
 func (o Resize) FLOPs(in [][]int, out []int) float64 {
 	n := 2 * fproduct(out)
 	for d := range out {
-		if o.changes(d, in[0][d], out[d]) {
-			n *= float64(o.taps())
+		if o.Changes(d, in[0][d], out[d]) {
+			n *= float64(o.Taps())
 		}
 	}
 	return n
 }
 
-func (o Resize) changes(d, in, out int) bool {
+// Changes reports whether an axis is interpolated.
+func (o Resize) Changes(d, in, out int) bool {
 	return in != out || o.Scales != nil && o.Scales[d] != 1
 }
 
@@ -135,7 +147,7 @@ func (o Resize) Eval(out *Array, in []*Array, h halt.Func) error {
 	var axes [][]tap // of each position of the axes that change: taps of them
 	var changed []int
 	for d := range rank {
-		if o.changes(d, x.Shape[d], out.Shape[d]) {
+		if o.Changes(d, x.Shape[d], out.Shape[d]) {
 			changed = append(changed, d)
 			axes = append(axes, nil)
 		}
@@ -147,7 +159,7 @@ func (o Resize) Eval(out *Array, in []*Array, h halt.Func) error {
 	fx, y, idx := x.F32(), out.F32(), make([]int, rank)
 	work := 1
 	for range changed {
-		work *= o.taps()
+		work *= o.Taps()
 	}
 	ask := h.Counter()
 	return walk(out.Shape, &ask, work, func(p []int) {
@@ -168,6 +180,15 @@ func interpolate(x []float32, off int, axes [][]tap) (sum float64) {
 		sum += t.weight * interpolate(x, off+t.off, axes[1:])
 	}
 	return sum
+}
+
+// Neighbours is the neighbours of position i of an axis, [Resize.Taps] of them: their
+// offsets in an axis of size n with a stride, and their weights.
+func (o Resize) Neighbours(offs []int, weights []float32, axis, i, n, out, stride int) {
+	var room [4]tap
+	for k, t := range o.neighbours(room[:0], axis, i, n, out, stride) {
+		offs[k], weights[k] = t.off, float32(t.weight)
+	}
 }
 
 // neighbours appends the neighbours of position i of an axis of size out, in

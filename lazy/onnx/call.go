@@ -68,6 +68,23 @@ func (c *call) t(i int) *lazy.Tensor {
 	return t
 }
 
+// parameter is input i of a layer: content of the file becomes a weight.
+func (c *call) parameter(i int, lifted bool) *lazy.Tensor {
+	v := c.value(i)
+	if c.err != nil || v.raw == nil || v.isSeq {
+		return c.t(i)
+	}
+	if dt, err := computed(v.raw.Type); err != nil || dt != plan.F32 {
+		return c.t(i)
+	}
+	t, err := c.im.tensor(&value{name: v.name, raw: v.raw, as: layerParameter{weight: true, lifted: lifted}})
+	if err != nil {
+		c.fail(err)
+		return nil
+	}
+	return t
+}
+
 // opt is input i, or nil if it is left out.
 func (c *call) opt(i int) *lazy.Tensor {
 	if !c.has(i) {

@@ -9,11 +9,16 @@ import (
 
 // conv convolves over one, two or three spatial axes.
 func conv(c *call) *lazy.Tensor {
-	x, w, bias := c.t(0), c.t(1), c.opt(2)
+	x, ws := c.t(0), c.shape(1)
+	w := c.parameter(1, len(ws) == 3)
+	var bias *lazy.Tensor
+	if c.has(2) {
+		bias = c.parameter(2, false)
+	}
 	if c.err != nil {
 		return nil
 	}
-	xs, ws := x.Shape(), w.Shape()
+	xs := x.Shape()
 	if len(xs) < 3 || len(ws) != len(xs) {
 		c.failf("%w: convolution of %v with %v", ErrMalformed, xs, ws)
 		return nil

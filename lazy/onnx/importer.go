@@ -31,24 +31,24 @@ type importer struct {
 
 	operators map[string]handler
 
-	hashes  map[*onnxfile.Tensor]hashed // shared by attempts
-	fixed   map[string]bool             // inputs that are constants, as earlier attempts found
-	wanted  map[string]bool             // further ones that this attempt found
-	inputs  map[*lazy.Tensor]string     // names of the inputs
-	leaves  map[string]bool             // names of leaves of the graph
-	known   map[*lazy.Tensor]*folded    // see fold.go
-	budget  int                         // of evaluation, see fold.go
-	raws    map[rawKey]*lazy.Tensor     // leaves of tensors of the file
-	elems   int                         // elements known one by one, of all values
-	filled  int                         // bytes of filled weights
-	tables  int                         // numbers of computed tables
+	hashes  map[hashKey]hashed       // shared by attempts
+	fixed   map[string]bool          // inputs that are constants, as earlier attempts found
+	wanted  map[string]bool          // further ones that this attempt found
+	inputs  map[*lazy.Tensor]string  // names of the inputs
+	leaves  map[string]bool          // names of leaves of the graph
+	known   map[*lazy.Tensor]*folded // see fold.go
+	budget  int                      // of evaluation, see fold.go
+	raws    map[rawKey]*lazy.Tensor  // leaves of tensors of the file
+	elems   int                      // elements known one by one, of all values
+	filled  int                      // bytes of filled weights
+	tables  int                      // numbers of computed tables
 	nodes   int
 	refused []Refusal
 	misfit  error // of an option
 	done    int64 // bytes hashed
 }
 
-func newImporter(f *onnxfile.File, o *options, hashes map[*onnxfile.Tensor]hashed, fixed map[string]bool) *importer {
+func newImporter(f *onnxfile.File, o *options, hashes map[hashKey]hashed, fixed map[string]bool) *importer {
 	name := o.name
 	if name == "" {
 		name = f.Model.Graph.Name

@@ -177,7 +177,7 @@ func (im *importer) tensor(v *value) (*lazy.Tensor, error) {
 // leaf is a constant or a weight.
 func (im *importer) leaf(v *value, w transport.Weight, dt plan.DType) (*lazy.Tensor, error) {
 	n := count(w.Shape)
-	if n <= 1 || n <= maxConst && (v.small || dt != plan.F32) {
+	if !v.as.weight && (n <= 1 || n <= maxConst && (v.small || dt != plan.F32)) {
 		data, err := w.Widened()
 		if err != nil {
 			return nil, err //nolint:wrapcheck // it names the weight

@@ -85,6 +85,8 @@ func BenchmarkModels(b *testing.B) {
 		}
 		s, err := client.NewSession(b.Context())
 		require.NoError(b, err)
+		_, err = s.Run(b.Context(), feed, outputs...) // loads the weights, as a session of ONNX Runtime has
+		require.NoError(b, err)
 		b.Run(benchname.Of("onnx", "genie", "model="+c.name), func(b *testing.B) {
 			for b.Loop() {
 				got, err := s.Run(b.Context(), feed, outputs...)

@@ -48,7 +48,7 @@ func (c *call) alongAxis(f func(x *lazy.Tensor, axis int) *lazy.Tensor) *lazy.Te
 }
 
 func batchNorm(c *call) *lazy.Tensor {
-	x, scale, b, m, v := c.t(0), c.t(1), c.t(2), c.t(3), c.t(4)
+	x, scale, b, m, v := c.t(0), c.parameter(1, false), c.parameter(2, false), c.parameter(3, false), c.parameter(4, false)
 	if c.attrBool("training_mode", false) || c.opset < 7 && !c.attrBool("is_test", false) && len(c.n.Outputs) > 1 {
 		c.fail(errTraining)
 	}

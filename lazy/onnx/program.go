@@ -79,7 +79,7 @@ func (im *importer) guarded(ctx context.Context) (err error) {
 // after a first attempt, so there is one more attempt for each set of them.
 func load(ctx context.Context, f *onnxfile.File, opts []Option) (*Program, error) {
 	o := newOptions(opts)
-	hashes := map[*onnxfile.Tensor]hashed{}
+	hashes := map[hashKey]hashed{}
 	fixed := map[string]bool{}
 	for {
 		im := newImporter(f, o, hashes, fixed)

@@ -21,6 +21,14 @@ type value struct {
 	isSeq bool
 	bad   bool // it depends on a refused node
 	small bool // a constant of the model, rather than a weight
+	as    layerParameter
+}
+
+// layerParameter is how a layer reads content of the file: as a weight, of any size,
+// so that it is put into the layout of the layer once. The zero value is for others.
+type layerParameter struct {
+	weight bool
+	lifted bool // filters over one axis, as over two of which the first has size one
 }
 
 // spec is the element type and the shape.

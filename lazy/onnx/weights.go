@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/genie-sdk/go/internal/onnxfile"
 	"github.com/genie-sdk/go/lazy"
@@ -24,7 +25,10 @@ func (im *importer) rawTensor(v *value, spec plan.Spec) (*lazy.Tensor, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: tensor %q", ErrMalformed, v.name)
 	}
-	key := rawKey{v.raw, v.small}
+	if v.as.lifted && len(shape) == 3 {
+		shape = slices.Insert(shape, 2, 1)
+	}
+	key := rawKey{v.raw, v.small, v.as}
 	if t := im.raws[key]; t != nil {
 		return t, nil
 	}
@@ -32,7 +36,7 @@ func (im *importer) rawTensor(v *value, spec plan.Spec) (*lazy.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := im.hash(v.raw, storage, shape)
+	h, err := im.hash(v, storage, shape)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +59,13 @@ func (im *importer) rawTensor(v *value, spec plan.Spec) (*lazy.Tensor, error) {
 type rawKey struct {
 	t     *onnxfile.Tensor
 	small bool
+	as    layerParameter
+}
+
+// hashKey is a tensor of the file, with the shape of filters over two axes or its own.
+type hashKey struct {
+	t      *onnxfile.Tensor
+	lifted bool
 }
 
 // truths are booleans as a program has them: 0 and 1, whatever the file says.
@@ -73,8 +84,9 @@ func truths(w transport.Weight) (transport.Weight, error) {
 }
 
 // hash reads the content of a tensor of the file and hashes it, once.
-func (im *importer) hash(t *onnxfile.Tensor, storage plan.DType, shape []int) (hashed, error) {
-	if h, ok := im.hashes[t]; ok {
+func (im *importer) hash(v *value, storage plan.DType, shape []int) (hashed, error) {
+	t, key := v.raw, hashKey{v.raw, v.as.lifted}
+	if h, ok := im.hashes[key]; ok {
 		return h, nil
 	}
 	c, err := im.file.Content(t)
@@ -100,7 +112,7 @@ func (im *importer) hash(t *onnxfile.Tensor, storage plan.DType, shape []int) (h
 		}
 	}
 	h := hashed{c, sum.Sum()}
-	im.hashes[t] = h
+	im.hashes[key] = h
 	return h, nil
 }
 

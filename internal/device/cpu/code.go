@@ -118,7 +118,7 @@ func (c *code) findWorkspaces() {
 				key += fmt.Sprint(c.kernels[i].name, p.Res.Ops[g.Steps[0]].Attrs().Key())
 			case c.blocks[i] != nil:
 				key += fmt.Sprint("blocks", p.Plan().Values[g.Out].Spec.DType.Size())
-			case reductions[c.kernels[i].name]:
+			case reductions[c.kernels[i].name], ownGeometry[c.kernels[i].name]:
 				key += fmt.Sprint(c.kernels[i].name, p.Res.Ops[g.Steps[0]].Attrs().Key())
 			default:
 				continue
@@ -162,6 +162,14 @@ func (c *code) RunHeap() int64 {
 		}
 		if reductions[c.kernels[i].name] {
 			n += int64(unsafe.Sizeof(reducing{}))
+		}
+		switch c.kernels[i].name {
+		case resizeName:
+			n += int64(unsafe.Sizeof(resizing{}))
+		case transposeName:
+			n += int64(unsafe.Sizeof(transposing{}) + unsafe.Sizeof(copier{}))
+		case recurrentName:
+			n += int64(unsafe.Sizeof(recurring{}))
 		}
 		if isPool(c.prog.Res.Ops[g.Steps[0]]) {
 			n += int64(unsafe.Sizeof(pooling{}) + unsafe.Sizeof(copier{}))

@@ -40,13 +40,16 @@ type step struct {
 	with []*op.Array // by stage of the group: the second operand, if any
 	// elements are the kernels of the group's stages, or of its single
 	// pointwise operator.
-	elements []elementwise
-	blocks   blockKernel // of an elementwise operator, and its loops
-	nest     *nest
-	copier   *copier       // of an operator that copies
-	reducing *reducing     // of a reduction
-	inputs   *copiedInputs // of a kernel that may copy inputs
-	gather   gathering
+	elements    []elementwise
+	blocks      blockKernel // of an elementwise operator, and its loops
+	nest        *nest
+	copier      *copier       // of an operator that copies
+	reducing    *reducing     // of a reduction
+	resizing    *resizing     // of a resize
+	transposing *transposing  // of a transposed convolution
+	recurring   *recurring    // of a recurrent layer
+	inputs      *copiedInputs // of a kernel that may copy inputs
+	gather      gathering
 	// denseIndex: the indices of a gather have no gaps.
 	denseIndex bool
 	start      *op.Array // attention: padding of each sequence, if any

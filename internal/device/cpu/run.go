@@ -67,6 +67,14 @@ func (r *run) newStep(i int, scratch *sampler) step {
 	if isPool(s.op) {
 		s.pooling, s.copier = new(pooling), new(copier)
 	}
+	switch r.code.kernels[i].name {
+	case resizeName:
+		s.resizing = new(resizing)
+	case transposeName:
+		s.transposing, s.copier = new(transposing), new(copier)
+	case recurrentName:
+		s.recurring = new(recurring)
+	}
 	if reductions[r.code.kernels[i].name] {
 		s.reducing = new(reducing)
 	}

@@ -21,6 +21,7 @@ var named = map[string]kernel{
 	"causal_mask":     inPlace(runCausalMask),
 	"concat":          runConcat,
 	"conv":            runConv,
+	transposeName:     runConvTranspose,
 	"copy":            runCopy,
 	"embedding":       runEmbedding,
 	"gather":          runGather,
@@ -33,8 +34,10 @@ var named = map[string]kernel{
 	"max_pool":        runPool,
 	pointwiseName:     runPointwise,
 	"pick":            runPick,
+	recurrentName:     runRecurrent,
 	"reduce":          runReduce,
 	"reshape":         runReshape,
+	resizeName:        runResize,
 	"sample":          inRows(runSample),
 	"softmax":         runSoftmaxOf,
 	"topk":            inRows(runTopK),
@@ -46,6 +49,15 @@ var copying = map[string]bool{"concat": true, "copy": true, "reshape": true, "wr
 
 // reductions are the kernels with the geometry of a reduction.
 var reductions = map[string]bool{"argmax": true, "reduce": true}
+
+// The kernels with a geometry of their own.
+const (
+	resizeName    = "resize"
+	transposeName = "conv_transpose"
+	recurrentName = "recurrent"
+)
+
+var ownGeometry = map[string]bool{resizeName: true, transposeName: true, recurrentName: true}
 
 // pointwiseName is the name of the kernel of pointwise operators.
 const pointwiseName = "pointwise"

@@ -116,6 +116,15 @@ func (s *step) workspace() int {
 		if s.pooling != nil {
 			return s.poolWorkspace()
 		}
+		if s.resizing != nil {
+			return s.resizeWorkspace()
+		}
+		if s.transposing != nil {
+			return s.transposeWorkspace()
+		}
+		if s.recurring != nil {
+			return s.recurrentWorkspace()
+		}
 		if s.reducing != nil {
 			return s.reduceWorkspace()
 		}

@@ -84,6 +84,16 @@ func recurrent(direction, activations string) plan.Attrs {
 	}
 }
 
+// coupled is a GRU whose reset gate multiplies the product.
+func coupled(a plan.Attrs) plan.Attrs {
+	for i := range a {
+		if a[i].Key == "coupled" {
+			a[i] = plan.BoolAttr("coupled", true)
+		}
+	}
+	return a
+}
+
 // general are evaluations of operators beyond those of the models in this
 // module.
 var general = map[string][]evaluation{
@@ -128,18 +138,29 @@ var general = map[string][]evaluation{
 	},
 	"conv_transpose2d": {
 		eval(convTranspose(2, 1, 1, 1, 1), f32(2, 3, 5, 4), f32(3, 7, 3, 3), f32(7)), eval(convTranspose(1, 2, 0, 0, 2), f32(1, 4, 3, 3), f32(4, 3, 2, 2)),
-		eval(convTranspose(3, 1, 0, 0, 1), f32(1, 17, 3, 5), f32(17, 2, 3, 3)),
+		eval(convTranspose(3, 1, 0, 0, 1), f32(1, 17, 3, 5), f32(17, 2, 3, 3)), eval(convTranspose(2, 1, 0, 0, 1), f32(2, 24, 9, 7), f32(24, 1, 2, 2), f32(1)),
+		eval(convTranspose(2, 1, 0, 0, 1), f32(2, 9, 17, 5), f32(9, 33, 2, 2), f32(33)), eval(convTranspose(2, 2, 1, 2, 3), f32(2, 9, 7, 5), f32(9, 5, 4, 3), f32(15)),
+		eval(convTranspose(4, 1, 1, 0, 1), f32(1, 5, 3, 3), f32(5, 3, 2, 2)),
 	},
 	"group_norm": {eval(groupNorm(2), f32(2, 4, 5, 7), f32(4), f32(4)), eval(groupNorm(3), f32(1, 3, 17), f32(3), f32(3)), eval(groupNorm(1), f32(3, 6), f32(6), f32(6))},
 	"resize": {
 		eval(resize("nearest", "asymmetric", 1, 3, 8, 10), f32(1, 3, 4, 5)), eval(resize("linear", "half_pixel", 2, 1, 7, 3), f32(2, 1, 3, 5)),
+		eval(resize("nearest", "half_pixel", 2, 3, 5, 9), f32(2, 3, 7, 4)), eval(resize("linear", "half_pixel", 2, 19, 34, 10), f32(2, 19, 17, 5)),
+		eval(resize("linear", "align_corners", 3, 4, 5, 6), f32(2, 3, 4, 7)), eval(resize("linear", "asymmetric", 3, 4, 5, 6, 7), f32(2, 3, 4, 5, 6)),
+		eval(resize("nearest", "asymmetric", 4, 6, 2), f32(2, 6, 2)), eval(resize("cubic", "half_pixel", 1, 2, 9, 9), f32(1, 2, 5, 4)),
 		eval(resize("cubic", "align_corners", 5, 9), f32(3, 4)), eval(resize("linear", "pytorch_half_pixel", 1), f32(7)),
 	},
 	"lstm": {
 		eval(recurrent("both", "sigmoid,tanh,tanh,sigmoid,tanh,tanh"), f32(3, 2, 5), f32(2, 28, 5), f32(2, 28, 7), f32(2, 56), f32(2, 2, 7), f32(2, 2, 7)),
+		eval(recurrent("reverse", "sigmoid,tanh,tanh"), f32(2, 3, 33), f32(1, 4*65, 33), f32(1, 4*65, 65), f32(1, 8*65), f32(1, 3, 65), f32(1, 3, 65)),
 		eval(recurrent("forward", "sigmoid,tanh,tanh"), f32(1, 1, 3), f32(1, 4, 3), f32(1, 4, 1), f32(1, 8), f32(1, 1, 1), f32(1, 1, 1)),
 	},
-	"gru":    {eval(recurrent("reverse", "sigmoid,tanh"), f32(3, 2, 5), f32(1, 21, 5), f32(1, 21, 7), f32(1, 42), f32(1, 2, 7))},
+	"gru": {
+		eval(recurrent("reverse", "sigmoid,tanh"), f32(3, 2, 5), f32(1, 21, 5), f32(1, 21, 7), f32(1, 42), f32(1, 2, 7)),
+		eval(recurrent("both", "sigmoid,tanh,sigmoid,tanh"), f32(2, 3, 9), f32(2, 3*33, 9), f32(2, 3*33, 33), f32(2, 6*33), f32(2, 3, 33)),
+		eval(coupled(recurrent("forward", "sigmoid,tanh")), f32(2, 3, 9), f32(1, 3*33, 9), f32(1, 3*33, 33), f32(1, 6*33), f32(1, 3, 33)),
+		eval(recurrent("forward", "tanh,sigmoid"), f32(3, 1, 2), f32(1, 9, 2), f32(1, 9, 3), f32(1, 18), f32(1, 1, 3)),
+	},
 	"rnn":    {eval(recurrent("forward", "tanh"), f32(5, 3, 2), f32(1, 7, 2), f32(1, 7, 7), f32(1, 14), f32(1, 3, 7))},
 	"cumsum": {eval(cumsum(-1, false, false), f32(3, 17)), eval(cumsum(0, true, true), f32(5, 3)), eval(cumsum(1, true, false), index(plan.I64, 9, 3, 7))},
 	"trilu":  {eval(trilu(true, 0), f32(5, 7)), eval(trilu(false, -1), f32(2, 3, 7, 5)), eval(trilu(true, 2), index(plan.I64, 9, 3, 3))},
