@@ -32,7 +32,7 @@ func TestBindingsAreEvicted(t *testing.T) {
 	purses := make([]*purse, 12)
 	sessions := make([]*Session, len(purses))
 	for i := range sessions {
-		purses[i] = &purse{limit: 4 << 20}
+		purses[i] = &purse{limit: 8 << 20}
 		sessions[i] = e.NewSession()
 		defer sessions[i].Close()
 		sessions[i].Charge(purses[i])

@@ -148,7 +148,7 @@ func TestFused(t *testing.T) {
 			"conv2d[32, 1, 3, 3]+batch_norm+relu", "conv2d[32, 32, 3, 3]", "conv2d[24, 16, 3, 3]", "matmul[10, 24]+bias",
 		},
 		"transformer": {
-			"matmul+mul+causal_mask+softmax+matmul+reshape", "matmul+mul+softmax+matmul+reshape", "matmul[48, 144]+bias",
+			"attention+reshape", "matmul[48, 144]+bias",
 			"matmul[48, 48]+bias+add", "matmul[48, 80]+bias+gelu", "matmul[48, 80]+bias+quick_gelu", "matmul[80, 48]+bias+add", "matmul[29, 48]",
 		},
 		"norms": {"batch_norm"},

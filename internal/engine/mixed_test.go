@@ -248,8 +248,8 @@ func TestMixedCopiesLittle(t *testing.T) {
 		lacks []string
 		pages int64
 	}{
-		{[]string{"append", "softmax"}, 0},
-		{[]string{"softmax"}, 2 * 2}, // of keys and values, at most two
+		{[]string{"append", "attention"}, 0},
+		{[]string{"attention"}, 2 * 2}, // of keys and values, at most two
 	} {
 		t.Run(strings.Join(tc.lacks, "+"), func(t *testing.T) {
 			var n atomic.Int64

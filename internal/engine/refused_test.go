@@ -76,7 +76,7 @@ func TestSystemRefuses(t *testing.T) {
 // count.
 func TestPrepareTakesNothing(t *testing.T) {
 	const rows = 2000 // 16 kB of state, and as much retained
-	e := open(t, Options{Device: cpu.Open, Threads: 1, MemLimit: 130 << 10})
+	e := open(t, Options{Device: cpu.Open, Threads: 1, MemLimit: 146 << 10})
 	p, err := e.Compile(appendPlan())
 	require.NoError(t, err)
 	var sessions [2]*Session
@@ -104,7 +104,7 @@ func TestPrepareTakesNothing(t *testing.T) {
 	_, err = kept(b)
 	held[budget.Plans] += p.bound // which b retains for its next call
 	m := memoryError(t, err)
-	require.EqualValues(t, 130<<10, m.Limit)
+	require.EqualValues(t, 146<<10, m.Limit)
 	require.Equal(t, held, e.Memory().Held(), "refused before anything is taken")
 	c.Release()
 	_, err = kept(b)
@@ -123,7 +123,7 @@ func TestPrepareTakesNothing(t *testing.T) {
 // TestBatchesInLittleMemory has more concurrent sessions than memory: each run
 // is done in full or refused in full, and the limit holds at every moment.
 func TestBatchesInLittleMemory(t *testing.T) {
-	const limit = 120 << 10
+	const limit = 176 << 10
 	e := open(t, Options{Device: cpu.Open, Threads: 2, MemLimit: limit})
 	p, err := e.Compile(squarePlan(1))
 	require.NoError(t, err)

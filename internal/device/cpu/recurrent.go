@@ -69,12 +69,22 @@ func runRecurrent(s *step) error {
 	return nil
 }
 
+// recurrentRows are multiplied with W between two questions whether to stop.
+const recurrentRows = 4096
+
 // beginDirection computes what does not depend on the states, and sets the first.
 func (s *step) beginDirection(d int) {
 	r, o := s.recurring, s.op.(op.Recurrent)
 	w, b := s.in[1], s.in[3]
 	_, _, lda, _ := rowRun(s.in[0])
-	s.product(r.ofInputs, r.gates, s.in[0].F32(), lda, r.seq*r.batch, tail(w, d*w.Strides[0]), w.Strides[1], r.gates, w.Shape[2])
+	x, rows := s.in[0].F32(), r.seq*r.batch
+	for from := 0; from < rows; from += recurrentRows {
+		if s.halt.Now() {
+			return
+		}
+		n := min(recurrentRows, rows-from)
+		s.product(r.ofInputs[from*r.gates:], r.gates, x[from*lda:], lda, n, tail(w, d*w.Strides[0]), w.Strides[1], r.gates, w.Shape[2])
+	}
 	biases, st := tail(b, d*b.Strides[0]), b.Strides[1]
 	for i := range r.gates {
 		r.bias[i], r.stateBias[i] = biases[i*st], biases[(r.gates+i)*st]
@@ -82,7 +92,11 @@ func (s *step) beginDirection(d int) {
 			r.bias[i] += r.stateBias[i]
 		}
 	}
-	for i := range r.seq * r.batch {
+	ask := s.halt.Counter()
+	for i := range rows {
+		if ask.Stop(r.gates) {
+			return
+		}
 		row := r.ofInputs[i*r.gates:][:r.gates]
 		kernels.Add(row, row, r.bias)
 	}
