@@ -146,7 +146,7 @@ func (b *Balancer) Ledger() *transport.Ledger {
 }
 
 // Stats is the sum of the backends' statistics; the process and the kernels are
-// those of the first one. It fails if one backend cannot be asked.
+// those of the first one, and profiles are listed one after the other. It fails if one backend cannot be asked.
 func (b *Balancer) Stats(ctx context.Context) (transport.Stats, error) {
 	var sum transport.Stats
 	for i, x := range b.backends {
@@ -158,6 +158,7 @@ func (b *Balancer) Stats(ctx context.Context) (transport.Stats, error) {
 			sum.PID, sum.CPU = st.PID, st.CPU
 		}
 		addInts(&sum, st)
+		sum.Profiles = append(sum.Profiles, st.Profiles...)
 		if sum.Kernels == nil {
 			sum.Kernels = maps.Clone(st.Kernels)
 			continue
