@@ -11,7 +11,6 @@ import (
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/transport/plan"
 )
 
 // TestProfiled: on every executor the profile of a run names the kernels that
@@ -78,12 +77,12 @@ func TestProfiledBySize(t *testing.T) {
 	session, err := c.NewSession(t.Context())
 	require.NoError(t, err)
 	g := lazy.NewGraph("by size")
-	x := g.Input("x", lazy.F32, "n", 3, "m")
-	// Rows are equidistant only where there is one, or all of them.
-	y := g.Output("y", lazy.Softmax(lazy.Slice(x, 1, plan.C(1), plan.C(3)), -1))
+	x, params := g.Input("x", lazy.F32, 2, 3), g.Input("params", lazy.F32, 3, "m")
+	// The weights are without gaps only where there is one column of parameters.
+	y := g.Output("y", lazy.LayerNorm(x, lazy.Reshape(lazy.SliceN(params, 1, 0, 1), 3), nil, 1e-5))
 	for range 3 {
-		for _, n := range []int{1, 2} {
-			_, err := session.Run(t.Context(), genie.Feed{"x": genie.Float32s(ramp(n*3*5), n, 3, 5)}, y)
+		for _, m := range []int{1, 2} {
+			_, err := session.Run(t.Context(), genie.Feed{"x": genie.Float32s(ramp(6), 2, 3), "params": genie.Float32s(ramp(3*m), 3, m)}, y)
 			require.NoError(t, err)
 		}
 	}
@@ -94,6 +93,6 @@ func TestProfiledBySize(t *testing.T) {
 	for _, g := range st.Profiles[0].Groups {
 		count[g.Kernel] += g.Count
 	}
-	require.Equal(t, map[string]int64{"softmax": 3, "reference": 3}, count)
+	require.Equal(t, map[string]int64{"layer_norm": 3, "reference": 3}, count)
 	require.EqualValues(t, 3, st.References)
 }
