@@ -187,7 +187,7 @@ func TestVictimBesideBombs(t *testing.T) {
 			ended := make(chan error, 8)
 			attacker := open(t, w, over, bob)
 			for i := range cap(ended) {
-				a := arm(t, attacker, bombPlan([]string{"matmul", "max_pool2d"}[i%2]))
+				a := arm(t, attacker, bombPlan([]string{"conv2d", "max_pool2d"}[i%2]))
 				go func() { ended <- a.run(ctx, false) }()
 			}
 			require.Eventually(t, func() bool { return w.Server.Load().Turns == cap(ended)-w.Server.Load().Running }, 10*time.Second, time.Millisecond)

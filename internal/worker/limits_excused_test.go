@@ -31,6 +31,8 @@ var excused = map[string]string{
 	"connlimit.reportEvery":     "of the log",
 	"credentials.maxPEM":        "a file that this side reads itself",
 	"cpu.maxLayouts":            inner,
+	"cpu.maxNeighbours":         inner,
+	"cpu.maxSide":               inner,
 	"cuda.maxLayouts":           inner,
 	"kernels.mostSkinny32":      inner,
 	"kernels.mostSkinny16":      inner,
