@@ -53,7 +53,7 @@ func image(r *rand.Rand, last bool, shape ...int) *op.Array {
 // images have the values of the reference, and the same bits with any number of
 // threads. They need no more than the workspace that they ask for.
 func TestImageLayouts(t *testing.T) {
-	r := rand.New(rand.NewPCG(4, 7)) //nolint:gosec // test data
+	r := rand.New(rand.NewPCG(4, 7))
 	for _, c := range []struct {
 		op   op.Op
 		run  kernel

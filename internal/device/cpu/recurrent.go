@@ -88,7 +88,7 @@ func (s *step) beginDirection(d int) {
 	biases, st := tail(b, d*b.Strides[0]), b.Strides[1]
 	for i := range r.gates {
 		r.bias[i], r.stateBias[i] = biases[i*st], biases[(r.gates+i)*st]
-		if !(o.Coupled && i >= 2*r.hidden) { // only a GRU's last gate has its reset in between
+		if !o.Coupled || i < 2*r.hidden { // only a GRU's last gate has its reset in between
 			r.bias[i] += r.stateBias[i]
 		}
 	}

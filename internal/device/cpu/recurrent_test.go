@@ -20,7 +20,7 @@ func TestRecurrent(t *testing.T) {
 		{Kind: op.CellGRU, Direction: "reverse", Activations: "sigmoid,tanh"},
 		{Kind: op.CellGRU, Direction: "both", Activations: "sigmoid,tanh,sigmoid,tanh", Coupled: true},
 	} {
-		r := rand.New(rand.NewPCG(2, 9)) //nolint:gosec // test data
+		r := rand.New(rand.NewPCG(2, 9))
 		gates, dirs := 4*hidden, 1
 		if c.Kind == op.CellGRU {
 			gates = 3 * hidden
