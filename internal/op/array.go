@@ -58,10 +58,10 @@ func (a *Array) Contiguous() bool {
 }
 
 func view[T any](a *Array) []T {
-	if len(a.Data) == 0 {
+	var z T
+	if len(a.Data) < int(unsafe.Sizeof(z)) { // no elements, or smaller ones of another type
 		return nil
 	}
-	var z T
 	return unsafe.Slice((*T)(unsafe.Pointer(&a.Data[0])), len(a.Data)/int(unsafe.Sizeof(z)))
 }
 
