@@ -31,7 +31,7 @@ func publishedModels(t testing.TB) []*modelCase {
 	t.Helper()
 	dir := os.Getenv(modelsEnv)
 	if dir == "" {
-		t.Skipf("%s names no folder that testdata/scripts/onnx_models.py wrote", modelsEnv)
+		t.Skipf("needs models: python testdata/scripts/onnx_models.py cases DIR && %s=DIR go test ./lazy/onnx -run Models", modelsEnv)
 	}
 	return modelCases(t, dir)
 }
