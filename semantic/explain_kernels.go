@@ -108,8 +108,7 @@ func (e *Explanation) stepKernels() func(step int) (kernel, time string) {
 	}
 }
 
-// textKernels sums up the kernels, and lists the slowest references and the
-// patterns that were not taken.
+// textKernels sums up the kernels and lists the slowest references.
 func (e *Explanation) textKernels(b *strings.Builder) {
 	total := 0.0
 	for i := range e.Kernels {
