@@ -30,9 +30,9 @@ func gatherKnown(b *builder, n *node) (*node, bool) {
 	}
 	run, times := list, 1 // what counts, and how often each index or the list occurs
 	inner := true
-	if r := equalRun(list); r > 1 {
+	if r := runLength(list); r > 1 {
 		run, times = every(list, r), r
-	} else if p := repetition(list); p < len(list) {
+	} else if p := period(list); p < len(list) {
 		run, times, inner = list[:p], len(list)/p, false
 	}
 	for i, v := range run {
@@ -57,39 +57,4 @@ func gatherKnown(b *builder, n *node) (*node, bool) {
 		return nil, false
 	}
 	return b.reshape(out, n.spec.Shape...), true
-}
-
-// equalRun is how many times each index follows itself.
-func equalRun(list []int) int {
-	r := 1
-	for r < len(list) && list[r] == list[0] {
-		r++
-	}
-	if len(list)%r != 0 {
-		return 1
-	}
-	for i, v := range list {
-		if v != list[i-i%r] {
-			return 1
-		}
-	}
-	return r
-}
-
-func every(list []int, r int) []int {
-	var out []int
-	for i := 0; i < len(list); i += r {
-		out = append(out, list[i])
-	}
-	return out
-}
-
-// repetition is the number of indices after which the list repeats.
-func repetition(list []int) int {
-	for p := 1; p <= len(list)/2; p++ {
-		if len(list)%p == 0 && slices.Equal(list[p:], list[:len(list)-p]) {
-			return p
-		}
-	}
-	return len(list)
 }

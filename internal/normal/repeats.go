@@ -37,10 +37,7 @@ func (b *builder) concatOfCopies(n *node) (*node, bool) {
 		}
 	}
 	if r := runLength(n.in); r > 1 {
-		var parts []*node
-		for i := 0; i < len(n.in); i += r {
-			parts = append(parts, n.in[i])
-		}
+		parts := every(n.in, r)
 		return b.copies(n, b.concatOf(axis, parts), axis, len(parts), r, size)
 	}
 	if p := period(n.in); p < len(n.in) {
@@ -79,29 +76,38 @@ func (b *builder) copies(n, x *node, axis, parts, r int, size plan.Dim) (*node, 
 }
 
 // runLength is how many times each value follows itself, if that is the same
-// for all of them and no value occurs again.
-func runLength(in []*node) int {
+// for all of them and no run continues the one before it.
+func runLength[T comparable](list []T) int {
 	r := 1
-	for r < len(in) && in[r] == in[0] {
+	for r < len(list) && list[r] == list[0] {
 		r++
 	}
-	if len(in)%r != 0 {
+	if len(list)%r != 0 {
 		return 1
 	}
-	for i, x := range in {
-		if x != in[i-i%r] || i >= r && i%r == 0 && x == in[i-1] {
+	for i, x := range list {
+		if x != list[i-i%r] || i >= r && i%r == 0 && x == list[i-1] {
 			return 1
 		}
 	}
 	return r
 }
 
+// every is the first of each r values.
+func every[T any](list []T, r int) []T {
+	var out []T
+	for i := 0; i < len(list); i += r {
+		out = append(out, list[i])
+	}
+	return out
+}
+
 // period is the number of values after which the list repeats.
-func period(in []*node) int {
-	for p := 1; p <= len(in)/2; p++ {
-		if len(in)%p == 0 && slices.Equal(in[p:], in[:len(in)-p]) {
+func period[T comparable](list []T) int {
+	for p := 1; p <= len(list)/2; p++ {
+		if len(list)%p == 0 && slices.Equal(list[p:], list[:len(list)-p]) {
 			return p
 		}
 	}
-	return len(in)
+	return len(list)
 }
