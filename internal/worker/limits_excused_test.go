@@ -8,6 +8,7 @@ const (
 	other  = "the limit is there under another name"
 	heap   = "when this side collects its garbage"
 	weighs = "what one of its kind counts as in the memory budget, which is bounded"
+	file   = "a file that this side reads itself"
 	inner  = "of what has been bounded already, by the limits of plans and of memory"
 )
 
@@ -29,18 +30,15 @@ var excused = map[string]string{
 	"admission.unmeasuredHint":  pace,
 	"budget.rounds":             pace,
 	"connlimit.reportEvery":     "of the log",
-	"credentials.maxPEM":        "a file that this side reads itself",
+	"credentials.maxPEM":        file,
 	"cpu.maxLayouts":            inner,
 	"cpu.maxNeighbours":         inner,
 	"spellings.maxTable":        "of tests",
 	"op.MaxRowTaps":             inner,
-	"onnxfile.MaxTextBytes":     "a file that this side reads itself",
-	"onnxfile.MaxRank":          "a file that this side reads itself",
-	"onnxfile.MaxNameBytes":     "a file that this side reads itself",
-	"onnxfile.MaxMessages":      "a file that this side reads itself",
-	"onnxfile.MaxFiles":         "a file that this side reads itself",
-	"onnxfile.MaxDepth":         "a file that this side reads itself",
-	"npy.maxHeader":             "a file that this side reads itself",
+	"onnxfile.MaxTextBytes":     file,
+	"onnxfile.MaxRank":          file,
+	"onnxfile.MaxFiles":         file,
+	"npy.maxHeader":             file,
 	"normal.maxTerms":           "of a program that this side captured itself",
 	"normal.maxTable":           "of a program that this side captured itself",
 	"normal.maxOnes":            "of a program that this side captured itself",
