@@ -15,6 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	benchname.Declare(os.Stdout, "best-ns/op better=lower", "probe-GB/s better=higher")
 	benchname.Declare(os.Stdout, "overhead-ns/op better=lower", "steps/op assume=exact")
 	goleak.VerifyTestMain(m)
 }

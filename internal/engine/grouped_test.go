@@ -160,7 +160,7 @@ func BenchmarkGroupedDecode(b *testing.B) {
 	for i := range memory {
 		memory[i] = 1
 	}
-	b.Run(benchname.Of("grouped-decode", fmt.Sprint("past=", past)), func(b *testing.B) {
+	b.Run(benchname.Of("grouped-decode", "genie", fmt.Sprint("past=", past)), func(b *testing.B) {
 		s := &speaker{l: l, e: e, prog: prog, s: e.NewSession(), batch: 1}
 		defer s.s.Close()
 		require.NoError(b, s.say(past))
