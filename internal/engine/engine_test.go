@@ -15,8 +15,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	benchname.Declare(os.Stdout, "best-ns/op better=lower", "probe-GB/s better=higher")
-	benchname.Declare(os.Stdout, "overhead-ns/op better=lower", "steps/op assume=exact")
+	benchname.Declare(os.Stdout, "overhead-ns/op better=lower", "steps/op assume=exact",
+		"best-ns/op better=lower", "GB/s better=higher", "probe-GB/s better=higher", "bw-frac better=higher")
 	goleak.VerifyTestMain(m)
 }
 
