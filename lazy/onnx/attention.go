@@ -266,36 +266,9 @@ func rotaryEmbedding(c *call) *lazy.Tensor {
 	if c.err != nil {
 		return nil
 	}
-	y := c.rotated(x, cos, sin, dims, width)
+	y := lazy.RoPE(x, cos, sin, lazy.RoPEOptions{Interleaved: c.attrBool("interleaved", false), Dims: dims})
 	if flat && y.Err() == nil {
 		return merged(y)
 	}
 	return y
-}
-
-func (c *call) rotated(x, cos, sin *lazy.Tensor, dims, width int) *lazy.Tensor {
-	s := x.Shape()
-	part := lazy.SliceN(x, 3, 0, dims)
-	interleaved := c.attrBool("interleaved", false)
-	var a, b *lazy.Tensor
-	if interleaved {
-		pairs := reshapeTo(part, plan.Shape{s[0], s[1], s[2], plan.C(dims / 2), plan.C(2)})
-		half := plan.Shape{s[0], s[1], s[2], plan.C(dims / 2)}
-		a, b = reshapeTo(lazy.SliceN(pairs, 4, 0, 1), half), reshapeTo(lazy.SliceN(pairs, 4, 1, 2), half)
-	} else {
-		a, b = lazy.SliceN(part, 3, 0, dims/2), lazy.SliceN(part, 3, dims/2, dims)
-	}
-	re := lazy.Sub(lazy.Mul(a, cos), lazy.Mul(b, sin))
-	im := lazy.Add(lazy.Mul(a, sin), lazy.Mul(b, cos))
-	if re.Err() != nil {
-		return re
-	}
-	y := lazy.Concat(3, re, im)
-	if interleaved {
-		y = reshapeTo(lazy.Concat(4, column(re), column(im)), plan.Shape{s[0], s[1], s[2], plan.C(dims)})
-	}
-	if dims == width {
-		return y
-	}
-	return lazy.Concat(3, y, lazy.SliceN(x, 3, dims, width))
 }

@@ -67,10 +67,7 @@ func softmaxCrossEntropy(c *call) []*value {
 	if c.err != nil {
 		return nil
 	}
-	log := c.logSoftmaxOf(x, 1)
-	if c.err != nil {
-		return nil
-	}
+	log := lazy.LogSoftmax(x, 1)
 	return []*value{{t: c.nll(log, target, weight)}, {t: log}}
 }
 

@@ -12,18 +12,7 @@ import (
 // the axes before and from the axis on.
 func softmax(c *call) *lazy.Tensor { return c.alongAxis(lazy.Softmax) }
 
-func logSoftmax(c *call) *lazy.Tensor { return c.alongAxis(c.logSoftmaxOf) }
-
-// logSoftmaxOf is x - max - log(sum(exp(x - max))).
-func (c *call) logSoftmaxOf(x *lazy.Tensor, axis int) *lazy.Tensor {
-	axis = c.axis(axis, len(x.Shape()))
-	if c.err != nil {
-		return nil
-	}
-	along := kept(x.Shape(), []int{axis})
-	low := lazy.Sub(x, reshapeTo(lazy.Max(x, axis), along))
-	return lazy.Sub(low, lazy.Log(reshapeTo(lazy.Sum(lazy.Exp(low), axis), along)))
-}
+func logSoftmax(c *call) *lazy.Tensor { return c.alongAxis(lazy.LogSoftmax) }
 
 func (c *call) alongAxis(f func(x *lazy.Tensor, axis int) *lazy.Tensor) *lazy.Tensor {
 	x := c.t(0)
@@ -112,9 +101,13 @@ func rmsNorm(c *call) *lazy.Tensor {
 	if c.err != nil {
 		return nil
 	}
+	eps := c.attrFloat("epsilon", 1e-5)
+	if axis == len(x.Shape())-1 && scale.Shape().Equal(x.Shape()[axis:]) {
+		return lazy.RMSNorm(x, scale, eps)
+	}
 	axes := from(axis, len(x.Shape()))
 	ms := reshapeTo(lazy.Mean(lazy.Mul(x, x), axes...), kept(x.Shape(), axes))
-	return lazy.Mul(lazy.Mul(x, c.inverse(ms, c.attrFloat("epsilon", 1e-5))), scale)
+	return lazy.Mul(lazy.Mul(x, c.inverse(ms, eps)), scale)
 }
 
 // instanceNorm is a group norm with a group for each channel.
