@@ -162,6 +162,47 @@ func stackedUpdate(b *builder, n *node) (*node, bool) {
 	return out, out != bad
 }
 
+// stackedSlices takes rows once from what is stacked, where a program takes the
+// same rows of each part, such as the last of a window's keys and of its values,
+// if the parts are updates of a carried tensor: as many slices less as there are
+// parts but one.
+func stackedSlices(b *builder, n *node) (*node, bool) {
+	var first op.Slice
+	axis := 0
+	whole := make([]*node, 0, len(n.in))
+	for i, x := range n.in {
+		s := x
+		if x.is("reshape") {
+			s = x.in[0]
+		}
+		o, ok := s.op.(op.Slice)
+		if !ok {
+			return nil, false
+		}
+		from := s.in[0]
+		a, ok := unitAxis(s.spec.Shape, x.spec.Shape, wrap(o.Axis, s))
+		if _, updated := updateAxis(from); !ok || !updated || i > 0 && (a != axis || !o.Start.Equal(first.Start) || !o.Stop.Equal(first.Stop)) {
+			return nil, false
+		}
+		if i == 0 {
+			first, axis = o, a
+		}
+		shape := slices.Clone(x.spec.Shape)
+		shape[axis] = from.dim(wrap(o.Axis, s))
+		whole = append(whole, b.reshape(from, shape...))
+	}
+	stack := n.op.(op.Concat)
+	if axis == wrap(stack.Axis, n) || slices.Contains(whole, bad) {
+		return nil, false
+	}
+	y := b.make(stack, whole...)
+	if _, ok := updateAxis(y); !ok || !b.isCarried(y.in[0]) {
+		return nil, false
+	}
+	out := b.make(op.Slice{Axis: axis, Start: first.Start, Stop: first.Stop}, y)
+	return out, out != bad
+}
+
 func mustAxis(u *node) int {
 	axis, _ := updateAxis(u)
 	return axis

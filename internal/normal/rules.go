@@ -40,6 +40,7 @@ func init() { //nolint:gochecknoinits,funlen // breaks the cycle of initialisati
 
 		// Updates of carried tensors.
 		{"stacked update", []string{"concat"}, stackedUpdate},
+		{"stacked slices", []string{"concat"}, stackedSlices},
 		{"update behind a view", []string{"concat", "write_rows"}, updateBehindView},
 		{"slice update", []string{"concat"}, sliceUpdate},
 		{"sum by selection", []string{"add"}, oneHotSum},
