@@ -91,11 +91,12 @@ func param(g *lazy.Graph, name string, shape ...int) *lazy.Tensor {
 }
 
 // TestLargePrograms normalises programs of 48 layers and 2,000 nodes: quickly,
-// and in a time that grows with the program.
+// and in a time that grows with the program. Alone on a machine it takes half of
+// 20 ms; the limit is for machines that do other work.
 func TestLargePrograms(t *testing.T) {
-	limit := 20 * time.Millisecond
+	limit := 60 * time.Millisecond
 	if raceEnabled {
-		limit *= 20
+		limit *= 10
 	}
 	for name, program := range map[string]func(int) *lazy.Graph{"decoder": decoder, "encoder": encoder} {
 		t.Run(name, func(t *testing.T) {
