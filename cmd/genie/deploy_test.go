@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"debug/elf"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,23 +149,6 @@ func TestDockerfile(t *testing.T) {
 	require.Contains(t, string(mod), "\ngo "+version, "the image builds with the version that go.mod wants")
 }
 
-// TestStaticBinary builds as the Dockerfile does; what comes out runs where there
-// is nothing else.
-func TestStaticBinary(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("images are of Linux")
-	}
-	if testing.Short() {
-		t.Skip("links the program once more; run without -short")
-	}
-	binary := filepath.Join(t.TempDir(), "genie")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	requireStatic(t, binary)
-}
-
 // manifests are the objects of a file by kind.
 func manifests(t *testing.T, path string) map[string]map[string]any {
 	t.Helper()
@@ -285,19 +266,4 @@ func quantity(t *testing.T, text string) (b byteSize) {
 	t.Helper()
 	require.NoError(t, b.Set(text+"B"))
 	return b
-}
-
-// requireStatic verifies that an ELF file asks for no interpreter and no
-// library.
-func requireStatic(t *testing.T, path string) {
-	t.Helper()
-	f, err := elf.Open(path)
-	require.NoError(t, err)
-	defer f.Close()
-	libraries, err := f.ImportedLibraries()
-	require.NoError(t, err)
-	require.Empty(t, libraries)
-	for _, p := range f.Progs {
-		require.NotEqual(t, elf.PT_INTERP, p.Type, "it asks for a dynamic linker")
-	}
 }
