@@ -84,6 +84,8 @@ var codes = []struct {
 	{23, ErrQuota},
 	{24, ErrSessionLost},
 	{25, ErrDevice},
+	{28, ErrNoPeer},
+	{29, ErrTicket},
 }
 
 // Code is the number of err's cause on the wire. A cause without a number has
