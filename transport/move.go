@@ -96,7 +96,7 @@ type Ticket struct {
 	Address string
 	// Handle names the value in the receiving session, where a run or a read
 	// that needs it waits until it has arrived. Releasing it takes the ticket
-	// back. Zero for rows of carried state.
+	// back. That of rows of carried state can only be released.
 	Handle Handle
 	// ID is the ticket's number at the receiver.
 	ID uint64
