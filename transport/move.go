@@ -30,13 +30,6 @@ const (
 	MaxTickets = 1024
 )
 
-// PeerID names the process that sends values: a public key (Ed25519) that it
-// makes when it starts. A ticket for it can be used by nobody else.
-type PeerID [32]byte
-
-// IsZero reports whether the id names nobody.
-func (p PeerID) IsZero() bool { return p == PeerID{} }
-
 // TicketSpec is what a session is to receive: a value, or rows of carried state.
 type TicketSpec struct {
 	DType plan.DType
@@ -50,11 +43,14 @@ type TicketSpec struct {
 	// State names the carried state that gets the rows; empty for an ordinary
 	// value, which the ticket's handle names.
 	State string
-	// Axis is the axis of the state along which the rows are counted.
+	// Mode is that of the state, [plan.StateAppend] when 0.
+	Mode plan.StateMode
+	// Axis is the axis of the state along which the rows are counted, that along
+	// which it grows in mode [plan.StateAppend]; -1 for the whole state.
 	Axis int
 	// Start is where the first row goes: the state's present length (the rows
 	// are appended) or less (they overwrite). A session that does not have the
-	// state yet begins it, with length zero along Axis.
+	// state yet begins it: with length zero along Axis, or with the whole state.
 	Start int
 }
 
@@ -77,15 +73,31 @@ func (s *TicketSpec) Size() (int64, error) {
 		}
 		n *= int64(d)
 	}
-	if s.State != "" && (s.Axis < 0 || s.Axis >= len(s.Shape) || s.Start < 0 || s.Start > plan.MaxDimSize) {
-		return 0, fmt.Errorf("%w: a ticket for rows from %d on along axis %d of shape %v", ErrShape, s.Start, s.Axis, s.Shape)
+	return n, s.checkRows()
+}
+
+// checkRows checks what a ticket says about carried state.
+func (s *TicketSpec) checkRows() error {
+	switch {
+	case s.State == "":
+		return nil
+	case len(s.State) > maxStateName:
+		return fmt.Errorf("%w: a state name of %d bytes", ErrLimit, len(s.State))
+	case s.Mode > plan.StateWrite:
+		return fmt.Errorf("%w: a ticket for a state of mode %d", ErrState, s.Mode)
+	case s.Axis < -1 || s.Axis >= len(s.Shape) || s.Start < 0 || s.Start > plan.MaxDimSize,
+		s.Axis < 0 && (s.Start != 0 || s.Mode == plan.StateAppend || s.Mode == 0):
+		return fmt.Errorf("%w: a ticket for rows from %d on along axis %d of shape %v", ErrShape, s.Start, s.Axis, s.Shape)
 	}
-	return n, nil
+	return nil
 }
 
 // maxTicketBytes bounds the size that can be computed; the receiver's memory
 // budget bounds what it accepts.
 const maxTicketBytes = 1 << 46
+
+// maxStateName bounds the name of a state in a ticket, in bytes.
+const maxStateName = 1 << 10
 
 // Ticket is the right to put one value into one session, once. The receiver
 // makes it; the caller hands it to the sender. The receiver's memory is reserved
@@ -148,6 +160,17 @@ type Sender interface {
 	// Send sends a retained value. It returns when the receiver has all of it.
 	Send(ctx context.Context, h Handle, t Ticket) error
 	// SendState sends rows start to stop, along an axis, of the carried state
-	// of that name. It returns when the receiver's state has them.
+	// of that name; with axis -1 the whole state. It returns when the receiver's
+	// state has them.
 	SendState(ctx context.Context, name string, axis, start, stop int, t Ticket) error
+}
+
+// Courier carries values to the receivers of tickets. The executors of packages
+// tcp and rpc are couriers to the worker at their address; a worker that sends
+// uses them.
+type Courier interface {
+	// Deliver hands over what the ticket is for, in the name of the holder of
+	// the key. A lost connection is restored as for other calls, and the transfer
+	// resumed. It returns when the receiver has all of it.
+	Deliver(ctx context.Context, t Ticket, as PeerKey, v Tensor) error
 }
