@@ -322,9 +322,10 @@ type retained struct {
 	n     int // bytes
 	gen   uint64
 
-	host  []byte // a copy for readers, where the host cannot address mem
-	users int    // current uses by calls and readers
-	gone  bool   // the session has released it: the last user frees it
+	coming *Arriving // until it has arrived; nil for a value of a run
+	host   []byte    // a copy for readers, where the host cannot address mem
+	users  int       // current uses by calls and readers
+	gone   bool      // the session has released it: the last user frees it
 }
 
 // growth describes a state that a call makes larger, or whose pages it may not
@@ -335,6 +336,7 @@ type growth struct {
 	rows     int  // positions along the appended axis
 	least    int  // bytes in one page without room to grow
 	paged    bool // it may have several pages
+	first    int  // page that is written to
 	keep     int  // pages that stay unchanged
 	pages    int  // pages that are added
 	capacity int  // positions of each

@@ -29,7 +29,7 @@ const firstRoom = 64
 // value of another size, or has pages that the call may not write to, and lists it if
 // so.
 func (b *binding) outgrows(s *Session, i int, st *state, rows int) (bool, error) {
-	g := growth{index: i, st: st, rows: rows, paged: b.prog.Paged[i] && s.on.pageRows > 0}
+	g := growth{index: i, st: st, rows: rows, first: st.written(), paged: b.prog.Paged[i] && s.on.pageRows > 0}
 	if st.axis >= 0 && st.capacity > 0 && rows <= st.room() && (g.paged || len(st.pages) == 1) && !st.sharedFrom(st.written()) {
 		return false, nil
 	}
@@ -74,7 +74,7 @@ func (g *growth) choose(room bool, pageRows int, limit int64) {
 	switch {
 	case st.axis >= 0 && g.paged && g.rows > pageRows:
 		if st.capacity == pageRows {
-			for g.keep = min(st.written(), len(st.pages)); g.keep < len(st.pages) && st.pages[g.keep].refs.Load() == 1; {
+			for g.keep = min(g.first, len(st.pages)); g.keep < len(st.pages) && st.pages[g.keep].refs.Load() == 1; {
 				g.keep++
 			}
 		}
@@ -199,7 +199,20 @@ func (b *binding) growStates(ctx context.Context, s *Session) error {
 // What was reserved for them then belongs to the state, and until then to the
 // call.
 func (b *binding) grow(ctx context.Context, s *Session, g *growth, h halt.Func) error {
-	st := g.st
+	gone := g.dropped()
+	if err := s.extend(ctx, g, h); err != nil {
+		return err
+	}
+	b.call.growing -= int64(g.added())
+	b.call.grown -= int64(g.added() - gone)
+	s.states[g.st.name] = g.st
+	b.sees(g.index, g.st)
+	return nil
+}
+
+// extend adds the pages of a growth, whose memory is reserved, and moves the content
+// of the pages that it drops. When it fails the state is as before.
+func (s *Session) extend(ctx context.Context, g *growth, h halt.Func) error {
 	more := make([]*page, 0, g.pages)
 	moved := false
 	defer func() {
@@ -226,12 +239,8 @@ func (b *binding) grow(ctx context.Context, s *Session, g *growth, h halt.Func) 
 		return device.Stopped(ctx)
 	}
 	moved = true
-	b.call.growing -= int64(g.added())
-	b.call.grown -= int64(g.added() - g.dropped())
-	st.capacity = g.capacity
-	s.replacePages(st, g.keep, more)
-	s.states[st.name] = st
-	b.sees(g.index, st)
+	g.st.capacity = g.capacity
+	s.replacePages(g.st, g.keep, more)
 	return nil
 }
 
