@@ -328,21 +328,6 @@ type retained struct {
 	gone   bool      // the session has released it: the last user frees it
 }
 
-// growth describes a state that a call makes larger, or whose pages it may not
-// write to.
-type growth struct {
-	index    int // of the plan's states
-	st       *state
-	rows     int  // positions along the appended axis
-	least    int  // bytes in one page without room to grow
-	paged    bool // it may have several pages
-	first    int  // page that is written to
-	keep     int  // pages that stay unchanged
-	pages    int  // pages that are added
-	capacity int  // positions of each
-	size     int  // bytes of each
-}
-
 // usable is nil while calls can be made. The caller holds the session's lock.
 func (s *Session) usable() error {
 	if s.closed {

@@ -16,6 +16,21 @@ import (
 // growth of its states, its arena, its outputs. It first requests room to grow
 // as well; if that is refused, only what it needs now.
 
+// growth describes a state that a call makes larger, or whose pages it may not
+// write to.
+type growth struct {
+	index    int // of the plan's states
+	st       *state
+	rows     int  // positions along the appended axis
+	least    int  // bytes in one page without room to grow
+	paged    bool // it may have several pages
+	first    int  // page that is written to
+	keep     int  // pages that stay unchanged
+	pages    int  // pages that are added
+	capacity int  // positions of each
+	size     int  // bytes of each
+}
+
 // added is the added memory, and dropped the memory that the session releases
 // for it.
 func (g *growth) added() int   { return g.pages * g.size }

@@ -84,7 +84,10 @@ func (p *Peers) Deliver(ctx context.Context, t transport.Ticket, v transport.Ten
 	if err != nil {
 		return err
 	}
-	c, err := p.take(scheme, address)
+	c, idle, err := p.take(scheme, address)
+	if idle != nil {
+		go idle.close()
+	}
 	if err != nil {
 		return err
 	}
@@ -109,40 +112,48 @@ func (p *Peers) Deliver(ctx context.Context, t transport.Ticket, v transport.Ten
 	return err
 }
 
-// take finds or begins the connection with a peer, and counts a user.
-func (p *Peers) take(scheme, address string) (*peer, error) {
+// take finds the connection with a peer, or begins it, and counts a user. idle is
+// another one that had to go and is to be closed.
+func (p *Peers) take(scheme, address string) (c, idle *peer, err error) {
 	name := scheme + "://" + address
+	c, idle, begun, err := p.find(name)
+	if begun {
+		go p.dial(c, scheme, address)
+	}
+	return c, idle, err
+}
+
+func (p *Peers) find(name string) (c, idle *peer, begun bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, fmt.Errorf("%w: worker", transport.ErrClosed)
+		return nil, nil, false, fmt.Errorf("%w: worker", transport.ErrClosed)
 	}
-	c := p.open[name]
-	if c == nil {
-		if len(p.open) >= maxPeers && !p.evict() {
-			return nil, fmt.Errorf("%w: connections with %d other workers are in use", transport.ErrLimit, len(p.open))
+	if c = p.open[name]; c == nil {
+		if len(p.open) >= maxPeers {
+			if idle = p.evict(); idle == nil {
+				return nil, nil, false, fmt.Errorf("%w: connections with %d other workers are in use", transport.ErrLimit, len(p.open))
+			}
 		}
-		c = &peer{address: name, ready: make(chan struct{})}
+		c, begun = &peer{address: name, ready: make(chan struct{})}, true
 		p.open[name] = c
-		go p.dial(c, scheme, address)
 	}
 	if c.users++; c.idle != nil {
 		c.idle.Stop()
 		c.idle = nil
 	}
-	return c, nil
+	return c, idle, begun, nil
 }
 
-// evict drops an idle connection. The caller holds the lock.
-func (p *Peers) evict() bool {
+// evict takes an idle connection from the set. The caller holds the lock.
+func (p *Peers) evict() *peer {
 	for name, c := range p.open {
 		if c.users == 0 {
 			delete(p.open, name)
-			go c.close()
-			return true
+			return c
 		}
 	}
-	return false
+	return nil
 }
 
 // dial makes the connection. It is not ended with the first caller: others may wait

@@ -92,5 +92,8 @@ func TestConformanceRecovering(t *testing.T) {
 			w := workertest.Start(t, nil)
 			return open(t, w), open(t, w)
 		},
+		Movers: func(t *testing.T) (from, to transport.Executor) {
+			return open(t, workertest.Start(t, workertest.WithPeers(t, nil))), open(t, workertest.Start(t, nil))
+		},
 	})
 }
