@@ -1,0 +1,243 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// partsRun is one run of a plan in parts.
+type partsRun struct {
+	s    *session
+	ref  *planRef
+	call transport.Call
+
+	results []transport.Result // by part, as members gave them
+	errs    []error            // by part
+	ran     []bool             // by part: it has changed its carried state
+}
+
+// run runs a plan in parts. The caller has the turn.
+func (s *session) run(ctx context.Context, ref *planRef, call transport.Call) (transport.Result, error) {
+	if err := s.carried.check(); err != nil {
+		return transport.Result{}, err
+	}
+	if err := checkCall(ref.split.Whole, &call); err != nil {
+		return transport.Result{}, err
+	}
+	n := len(ref.parts)
+	r := &partsRun{s: s, ref: ref, call: call, results: make([]transport.Result, n), errs: make([]error, n), ran: make([]bool, n)}
+	if ref.split.Chain() {
+		r.chain(ctx)
+	} else {
+		r.graph(ctx)
+	}
+	done := 0
+	for _, ok := range r.ran {
+		if ok {
+			done++
+		}
+	}
+	if err := r.err(); err != nil {
+		s.x.counts.runs.Add(int64(done))
+		r.release(ctx, false)
+		s.carried.failed(r, err)
+		return transport.Result{}, err
+	}
+	s.x.counts.runs.Add(int64(done - 1))
+	r.release(ctx, true)
+	return r.result()
+}
+
+// checkCall finds what is wrong with a call before a part of it runs.
+func checkCall(p *plan.Plan, call *transport.Call) error {
+	if len(call.Inputs) != len(p.Inputs) {
+		return fmt.Errorf("%w: %d inputs, the plan has %d", transport.ErrUnknownInput, len(call.Inputs), len(p.Inputs))
+	}
+	symbols := p.Symbols()
+	if len(call.Bindings) != len(symbols) {
+		return fmt.Errorf("%w: %d bindings for the symbols %v", transport.ErrShape, len(call.Bindings), symbols)
+	}
+	sizes := plan.Bindings{}
+	for i, name := range symbols {
+		sizes[name] = call.Bindings[i]
+	}
+	for i, in := range p.Inputs {
+		if !call.Inputs[i].Handle.IsZero() {
+			continue
+		}
+		spec := &p.Values[in.Value].Spec
+		n, err := spec.Shape.Elements().Eval(sizes)
+		if err != nil {
+			return fmt.Errorf("%w: input %q: %w", transport.ErrShape, in.Name, err)
+		}
+		if got := len(call.Inputs[i].Data); got != n*spec.DType.Size() {
+			return fmt.Errorf("%w: input %q has %d bytes, %v wants %d", transport.ErrShape, in.Name, got, spec, n*spec.DType.Size())
+		}
+	}
+	return nil
+}
+
+// chain runs the parts one after the other.
+func (r *partsRun) chain(ctx context.Context) {
+	for i := range r.ref.parts {
+		if r.part(ctx, i); r.errs[i] != nil {
+			return
+		}
+	}
+}
+
+// graph runs each part as soon as those that it reads from have run. The first
+// error ends the others.
+func (r *partsRun) graph(ctx context.Context) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make([]chan struct{}, len(r.ref.parts))
+	for i := range done {
+		done[i] = make(chan struct{})
+	}
+	var wait sync.WaitGroup
+	for i := range r.ref.parts {
+		wait.Go(func() {
+			defer close(done[i])
+			for _, in := range r.ref.split.Parts[i].Inputs {
+				for _, e := range in.Edges {
+					<-done[r.ref.split.Edges[e].From]
+				}
+			}
+			if ctx.Err() != nil {
+				r.errs[i] = fmt.Errorf("cluster session: %w", ctxError(ctx))
+				return
+			}
+			if r.part(ctx, i); r.errs[i] != nil {
+				cancel(&stopped{r.errs[i]})
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// stopped is why parts end: another one has failed.
+type stopped struct{ error }
+
+// err is why the run failed: the first error that is not another one's effect.
+func (r *partsRun) err() error {
+	var effect error
+	for _, err := range r.errs {
+		var s *stopped
+		switch {
+		case err == nil:
+		case errors.As(err, &s):
+			effect = s.error
+		default:
+			return err
+		}
+	}
+	return effect
+}
+
+// part runs part i.
+func (r *partsRun) part(ctx context.Context, i int) {
+	part := &r.ref.split.Parts[i]
+	k := part.Device
+	call := transport.Call{Plan: r.ref.parts[i], Profile: r.call.Profile, Inputs: make([]transport.Input, len(part.Inputs))}
+	if len(part.Symbols) > 0 {
+		call.Bindings = make([]int, len(part.Symbols))
+		for j, sym := range part.Symbols {
+			call.Bindings[j] = r.call.Bindings[sym]
+		}
+	}
+	for j, in := range part.Inputs {
+		var err error
+		if in.Port >= 0 {
+			call.Inputs[j], err = r.s.input(ctx, k, r.call.Inputs[in.Port])
+		} else {
+			call.Inputs[j], err = r.edge(ctx, k, in.Edges[0])
+		}
+		if err != nil {
+			r.errs[i] = err
+			return
+		}
+	}
+	on, err := r.s.member(ctx, k)
+	if err != nil {
+		r.errs[i] = err
+		return
+	}
+	res, err := on.Run(ctx, call)
+	if err != nil {
+		r.errs[i] = r.s.x.failed(k, err)
+		return
+	}
+	r.results[i], r.ran[i] = res, true
+}
+
+// edge is the value of an edge as an input of member k.
+func (r *partsRun) edge(ctx context.Context, k, e int) (transport.Input, error) {
+	edge := &r.ref.split.Edges[e]
+	from := &r.ref.split.Parts[edge.From]
+	out := &r.results[edge.From].Outputs[edge.Output]
+	switch {
+	case out.Handle.IsZero():
+		return transport.Input{Data: out.Tensor.Data, Cause: plan.CauseActivation}, nil
+	case from.Device == k:
+		return transport.Input{Handle: out.Handle, Cause: plan.CauseActivation}, nil
+	default:
+		return r.s.moved(ctx, from.Device, out.Handle, plan.CauseActivation)
+	}
+}
+
+// result is what the whole plan gives.
+func (r *partsRun) result() (transport.Result, error) {
+	res := transport.Result{Outputs: make([]transport.OutputValue, len(r.ref.split.Whole.Outputs))}
+	for i := range r.ref.split.Parts {
+		part := &r.ref.split.Parts[i]
+		res.Elapsed += r.results[i].Elapsed
+		for j, to := range part.Outputs {
+			if to.Port < 0 {
+				continue
+			}
+			out := r.results[i].Outputs[j]
+			var err error
+			if out.Handle, err = r.s.x.named(part.Device, out.Handle); err != nil {
+				return transport.Result{}, err
+			}
+			res.Outputs[to.Port] = out
+		}
+	}
+	return res, nil
+}
+
+// release frees the values that went from part to part, and those for the caller
+// when the run has failed. A member that cannot do it now does it before the next
+// run.
+func (r *partsRun) release(ctx context.Context, ok bool) {
+	for i := range r.ref.split.Parts {
+		if !r.ran[i] {
+			continue
+		}
+		part := &r.ref.split.Parts[i]
+		for j, to := range part.Outputs {
+			if h := r.results[i].Outputs[j].Handle; !h.IsZero() && (to.Port < 0 || !ok) {
+				r.s.spent[part.Device] = append(r.s.spent[part.Device], h)
+			}
+		}
+	}
+	r.s.releaseSpent(ctx)
+}
+
+// releaseSpent frees values that nothing reads any more.
+func (s *session) releaseSpent(ctx context.Context) {
+	for k, list := range s.spent {
+		if len(list) == 0 || ctx.Err() != nil {
+			continue
+		}
+		if s.on[k].opened.Load().Release(ctx, list...) == nil {
+			s.spent[k] = nil
+		}
+	}
+}
