@@ -29,6 +29,9 @@ func (s *session) run(ctx context.Context, ref *planRef, call transport.Call) (t
 	if err := checkCall(ref.split.Whole, &call); err != nil {
 		return transport.Result{}, err
 	}
+	if call.Profile {
+		s.profiles(ref)
+	}
 	n := len(ref.parts)
 	r := &partsRun{s: s, ref: ref, call: call, results: make([]transport.Result, n), errs: make([]error, n), ran: make([]bool, n)}
 	if ref.split.Chain() {
