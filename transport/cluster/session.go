@@ -199,6 +199,11 @@ func (s *session) reset(ctx context.Context) error {
 		s.carried.undefined = true
 		return err
 	}
+	for _, u := range s.carried.undo {
+		for _, r := range u.restore {
+			s.spent[u.member] = append(s.spent[u.member], r.handle)
+		}
+	}
 	s.carried = carried{}
 	return nil
 }

@@ -33,6 +33,16 @@ type Part struct {
 	Symbols []int
 	// Steps and States have, for each of Plan's, its index in the whole.
 	Steps, States []int
+	// Saves are the replaced states as they were before the run: a part that
+	// may run although a later one fails retains them, so that they can be put
+	// back.
+	Saves []Save
+}
+
+// Save is an output of a part that is a state of its plan before the run.
+type Save struct {
+	State  int // index in the part plan's states
+	Output int // index in the part plan's outputs
 }
 
 // PartPort is the other end of a part's input or output: a port of the whole
@@ -206,6 +216,7 @@ func (s *splitter) union(a, b int) {
 // what a device could only do in two halves, with another device's work between.
 func (s *splitter) gather(homes map[string]int) error {
 	s.states()
+	s.folds()
 	for group, again := s.cycles(); again; group, again = s.cycles() {
 		for i, first := range group {
 			s.union(i, first)
@@ -230,6 +241,8 @@ func (s *splitter) gather(homes map[string]int) error {
 			s.device[i] = d
 		} else if a := s.anchor[r]; a >= 0 {
 			s.device[i] = s.device[a]
+		} else {
+			s.device[i] = s.device[r] // the first of them
 		}
 	}
 	return nil
@@ -241,6 +254,20 @@ func movedBy(p *Plan, device int, homes map[string]int) bool {
 		d, ok := homes[st.Name]
 		return ok && d != device
 	})
+}
+
+// folds joins each convolution with the normalisation after it, which executors
+// fold into its filters. Its bits are those of the fold.
+func (s *splitter) folds() {
+	for i := range s.p.Steps {
+		step := &s.p.Steps[i]
+		if step.Op != "batch_norm" || len(step.In) == 0 {
+			continue
+		}
+		if j := s.of[step.In[0]]; j >= 0 && s.p.Steps[j].Op == "conv2d" {
+			s.union(i, j)
+		}
+	}
 }
 
 // states joins the steps that read or update the memory of one carried state.
