@@ -30,6 +30,8 @@ func (f optionFunc) apply(o *options) { f(o) }
 
 type options struct {
 	placement func(*plan.Plan) []int
+	micro     int // the most micro-batches of a run
+	batch     func(*plan.Plan) (string, bool)
 }
 
 // WithPlacement chooses the device of each step of a plan, in place of what the

@@ -32,6 +32,15 @@ func (s *session) run(ctx context.Context, ref *planRef, call transport.Call) (t
 	if call.Profile {
 		s.profiles(ref)
 	}
+	if ref.batch != nil {
+		return s.micro(ctx, ref, call)
+	}
+	return s.parts(ctx, ref, call)
+}
+
+// parts runs the parts of a call. Several calls without carried state may do so
+// at the same time.
+func (s *session) parts(ctx context.Context, ref *planRef, call transport.Call) (transport.Result, error) {
 	n := len(ref.parts)
 	r := &partsRun{s: s, ref: ref, call: call, results: make([]transport.Result, n), errs: make([]error, n), ran: make([]bool, n)}
 	if ref.split.Chain() {
@@ -45,7 +54,7 @@ func (s *session) run(ctx context.Context, ref *planRef, call transport.Call) (t
 			done++
 		}
 	}
-	if err := r.err(); err != nil {
+	if err := firstOf(r.errs); err != nil {
 		s.x.counts.runs.Add(int64(done))
 		s.carried.failed(r, err)
 		r.release(ctx, false)
@@ -123,10 +132,10 @@ func (r *partsRun) graph(ctx context.Context) {
 // stopped is why parts end: another one has failed.
 type stopped struct{ error }
 
-// err is why the run failed: the first error that is not another one's effect.
-func (r *partsRun) err() error {
+// firstOf is why a run failed: the first error that is not another one's effect.
+func firstOf(errs []error) error {
 	var effect error
-	for _, err := range r.errs {
+	for _, err := range errs {
 		var s *stopped
 		switch {
 		case err == nil:
@@ -229,21 +238,41 @@ func (r *partsRun) release(ctx context.Context, ok bool) {
 				continue
 			}
 			if h := r.results[i].Outputs[j].Handle; !h.IsZero() && (to.Port < 0 || !ok) {
-				r.s.spent[part.Device] = append(r.s.spent[part.Device], h)
+				r.s.spend(part.Device, h)
 			}
 		}
 	}
 	r.s.releaseSpent(ctx)
 }
 
+// spend notes a value of a member that nothing reads any more.
+func (s *session) spend(k int, h transport.Handle) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spent[k] = append(s.spent[k], h)
+}
+
+// takeSpent takes the values that are to be released.
+func (s *session) takeSpent(k int) []transport.Handle {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := s.spent[k]
+	s.spent[k] = nil
+	return list
+}
+
 // releaseSpent frees values that nothing reads any more.
 func (s *session) releaseSpent(ctx context.Context) {
-	for k, list := range s.spent {
-		if len(list) == 0 || ctx.Err() != nil {
+	for k := range s.on {
+		if ctx.Err() != nil {
+			return
+		}
+		list := s.takeSpent(k)
+		if len(list) == 0 || s.on[k].opened.Load().Release(ctx, list...) == nil {
 			continue
 		}
-		if s.on[k].opened.Load().Release(ctx, list...) == nil {
-			s.spent[k] = nil
+		for _, h := range list {
+			s.spend(k, h)
 		}
 	}
 }

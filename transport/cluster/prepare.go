@@ -17,6 +17,7 @@ type planRef struct {
 	hash    plan.Hash
 	split   *plan.Split
 	parts   []transport.PlanRef // by part, of the members' sessions
+	batch   *batched            // nil where runs are not divided further
 }
 
 // Hash implements [transport.PlanRef].
@@ -53,7 +54,7 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		}
 		return ref, nil
 	}
-	ref.hash = p.Hash()
+	ref.hash, ref.batch = p.Hash(), s.x.batchOf(split)
 	bar := newProgress(split, progress)
 	group, all := errgroup.WithContext(ctx)
 	for k := range s.on {

@@ -25,12 +25,12 @@ type session struct {
 	turn  *semaphore.Weighted
 	ended chan struct{} // closed by Close
 
-	carried carried              // guarded by the whole turn
-	spent   [][]transport.Handle // by member: values to release; guarded by the whole turn
+	carried carried // guarded by the whole turn
 
 	mu       sync.Mutex
 	closed   bool
 	homes    map[string]int         // members that have carried states, by name
+	spent    [][]transport.Handle   // by member: values to release
 	profiled map[plan.Hash]*planRef // plans in parts that ran with a profile
 }
 
@@ -201,7 +201,7 @@ func (s *session) reset(ctx context.Context) error {
 	}
 	for _, u := range s.carried.undo {
 		for _, r := range u.restore {
-			s.spent[u.member] = append(s.spent[u.member], r.handle)
+			s.spend(u.member, r.handle)
 		}
 	}
 	s.carried = carried{}
