@@ -168,7 +168,7 @@ func plantFault(t *testing.T, faults []*faulty, p *plan.Plan, s transport.Sessio
 		return false
 	}
 	var lost *cluster.StateError
-	_, err = s.Run(t.Context(), transport.Call{Plan: ref}) // it fails, but says first what is lost
+	_, err = s.Run(t.Context(), transport.Call{Plan: ref, Inputs: make([]transport.Input, len(p.Inputs)+1)}) // it fails, but says first what is lost
 	require.Error(t, err)
 	if errors.As(err, &lost) {
 		require.NotEmpty(t, lost.States)

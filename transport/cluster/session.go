@@ -178,6 +178,45 @@ func (s *session) Release(ctx context.Context, h ...transport.Handle) error {
 	return errors.Join(errs...)
 }
 
+// Rewind implements [transport.Rewinder], where the members do.
+func (s *session) Rewind(ctx context.Context, to ...transport.StateLength) error {
+	if err := s.enter(ctx, whole); err != nil {
+		return err
+	}
+	defer s.leave(whole)
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	by := map[int][]transport.StateLength{}
+	for _, t := range to {
+		k, ok := s.home(t.Name)
+		if !ok && t.Length != 0 {
+			return fmt.Errorf("%w: the session has no state %.80q", transport.ErrState, t.Name)
+		}
+		by[k] = append(by[k], t)
+	}
+	done := 0
+	for k, list := range by {
+		err := s.takeBack(ctx, &undo{member: k, rewind: list})
+		if err != nil && done > 0 { // some members have done it
+			s.carried.undefined = true
+		}
+		if err != nil {
+			return err
+		}
+		done++
+	}
+	return nil
+}
+
+// home is the member that has a carried state.
+func (s *session) home(state string) (member int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	member, ok = s.homes[state]
+	return member, ok
+}
+
 // Reset implements [transport.Session].
 func (s *session) Reset(ctx context.Context) error {
 	if err := s.enter(ctx, whole); err != nil {

@@ -65,6 +65,7 @@ func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options)
 		{"Growth", testGrowth},
 		{"StateErrors", testStateErrors},
 		{"Reset", testReset},
+		{"Rewind", testRewind},
 		{"Kept", testKept},
 		{"StaleHandles", testStaleHandles},
 		{"SessionsSideBySide", testSessions},
