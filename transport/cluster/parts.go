@@ -16,6 +16,8 @@ type partsRun struct {
 	ref  *planRef
 	call transport.Call
 
+	sizes plan.Bindings
+
 	results []transport.Result // by part, as members gave them
 	errs    []error            // by part
 	ran     []bool             // by part: it has changed its carried state
@@ -42,8 +44,8 @@ func (s *session) run(ctx context.Context, ref *planRef, call transport.Call) (t
 // at the same time.
 func (s *session) parts(ctx context.Context, ref *planRef, call transport.Call) (transport.Result, error) {
 	n := len(ref.parts)
-	r := &partsRun{s: s, ref: ref, call: call, results: make([]transport.Result, n), errs: make([]error, n), ran: make([]bool, n)}
-	if ref.split.Chain() {
+	r := &partsRun{s: s, ref: ref, call: call, sizes: sizesOf(ref.split.Whole, call.Bindings), results: make([]transport.Result, n), errs: make([]error, n), ran: make([]bool, n)}
+	if ref.split.Chain() && !ref.sends {
 		r.chain(ctx)
 	} else {
 		r.graph(ctx)
@@ -93,7 +95,7 @@ func checkCall(p *plan.Plan, call *transport.Call) error {
 // chain runs the parts one after the other.
 func (r *partsRun) chain(ctx context.Context) {
 	for i := range r.ref.parts {
-		if r.part(ctx, i); r.errs[i] != nil {
+		if r.part(ctx, i, nil); r.errs[i] != nil {
 			return
 		}
 	}
@@ -104,29 +106,53 @@ func (r *partsRun) chain(ctx context.Context) {
 func (r *partsRun) graph(ctx context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	done := make([]chan struct{}, len(r.ref.parts))
+	begun, done := make([]chan struct{}, len(r.ref.parts)), make([]chan struct{}, len(r.ref.parts))
 	for i := range done {
-		done[i] = make(chan struct{})
+		begun[i], done[i] = make(chan struct{}), make(chan struct{})
 	}
 	var wait sync.WaitGroup
 	for i := range r.ref.parts {
 		wait.Go(func() {
 			defer close(done[i])
-			for _, in := range r.ref.split.Parts[i].Inputs {
-				for _, e := range in.Edges {
-					<-done[r.ref.split.Edges[e].From]
-				}
-			}
-			if ctx.Err() != nil {
-				r.errs[i] = fmt.Errorf("cluster session: %w", ctxError(ctx))
-				return
-			}
-			if r.part(ctx, i); r.errs[i] != nil {
+			once := sync.OnceFunc(func() { close(begun[i]) })
+			defer once()
+			if r.errs[i] = r.after(ctx, i, begun, done, once); r.errs[i] != nil {
 				cancel(&stopped{r.errs[i]})
 			}
 		})
 	}
 	wait.Wait()
+}
+
+// after runs part i after the parts that it reads from. Values that cross directly
+// are expected from when those parts have begun: not all of a long chain at once.
+func (r *partsRun) after(ctx context.Context, i int, begun, done []chan struct{}, begins func()) error {
+	r.await(i, begun)
+	if ctx.Err() != nil {
+		return fmt.Errorf("cluster session: %w", ctxError(ctx))
+	}
+	a, err := r.expect(ctx, i)
+	if err != nil {
+		return err
+	}
+	defer a.done()
+	r.await(i, done)
+	if ctx.Err() != nil {
+		return fmt.Errorf("cluster session: %w", ctxError(ctx))
+	}
+	begins()
+	r.part(ctx, i, a)
+	return r.errs[i]
+}
+
+// await waits for the parts that part i reads from. They end when the context of
+// the run ends.
+func (r *partsRun) await(i int, all []chan struct{}) {
+	for _, in := range r.ref.split.Parts[i].Inputs {
+		for _, e := range in.Edges {
+			<-all[r.ref.split.Edges[e].From]
+		}
+	}
 }
 
 // stopped is why parts end: another one has failed.
@@ -148,9 +174,13 @@ func firstOf(errs []error) error {
 	return effect
 }
 
-// part runs part i.
-func (r *partsRun) part(ctx context.Context, i int) {
+// part runs part i. a has the values that cross directly to it; nil for none.
+func (r *partsRun) part(ctx context.Context, i int, a *arrivals) {
 	part := &r.ref.split.Parts[i]
+	if a != nil && len(a.tickets) > 0 {
+		ctx, a.cancel = context.WithCancelCause(ctx)
+		defer a.cancel(nil)
+	}
 	k := part.Device
 	call := transport.Call{Plan: r.ref.parts[i], Profile: r.call.Profile, Inputs: make([]transport.Input, len(part.Inputs))}
 	if len(part.Symbols) > 0 {
@@ -164,7 +194,7 @@ func (r *partsRun) part(ctx context.Context, i int) {
 		if in.Port >= 0 {
 			call.Inputs[j], err = r.s.input(ctx, k, r.call.Inputs[in.Port])
 		} else {
-			call.Inputs[j], err = r.edge(ctx, k, in.Edges[0])
+			call.Inputs[j], err = r.edge(ctx, k, in.Edges[0], a)
 		}
 		if err != nil {
 			r.errs[i] = err
@@ -181,11 +211,14 @@ func (r *partsRun) part(ctx context.Context, i int) {
 		r.errs[i] = r.s.x.failed(k, err)
 		return
 	}
+	if a != nil {
+		a.wait.Wait() // the values have come; the senders may not have been told yet
+	}
 	r.results[i], r.ran[i] = res, true
 }
 
 // edge is the value of an edge as an input of member k.
-func (r *partsRun) edge(ctx context.Context, k, e int) (transport.Input, error) {
+func (r *partsRun) edge(ctx context.Context, k, e int, a *arrivals) (transport.Input, error) {
 	edge := &r.ref.split.Edges[e]
 	from := &r.ref.split.Parts[edge.From]
 	out := &r.results[edge.From].Outputs[edge.Output]
@@ -194,9 +227,13 @@ func (r *partsRun) edge(ctx context.Context, k, e int) (transport.Input, error) 
 		return transport.Input{Data: out.Tensor.Data, Cause: plan.CauseActivation}, nil
 	case from.Device == k:
 		return transport.Input{Handle: out.Handle, Cause: plan.CauseActivation}, nil
-	default:
-		return r.s.moved(ctx, from.Device, out.Handle, plan.CauseActivation)
 	}
+	if a != nil {
+		if in, ok, err := a.edge(ctx, e); ok || err != nil {
+			return in, err
+		}
+	}
+	return r.s.moved(ctx, from.Device, out.Handle, plan.CauseActivation)
 }
 
 // result is what the whole plan gives.

@@ -42,6 +42,7 @@ const (
 // slot is a session's session on one member, once it is open.
 type slot struct {
 	opened  atomic.Pointer[opened]
+	peer    atomic.Pointer[transport.PeerID] // as a sender, once it is known
 	opening chan struct{} // one token: its holder opens
 }
 
