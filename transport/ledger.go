@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/genie-sdk/go/transport/plan"
@@ -14,7 +15,13 @@ type Ledger struct {
 	sent, received             [plan.NumCauses]atomic.Int64
 	socketSent, socketReceived atomic.Int64
 	roundTrips                 atomic.Int64
+
+	of []*Ledger // added to what this one counts
 }
+
+// SumLedgers is a ledger that counts what the given ones count, and what is added
+// to itself.
+func SumLedgers(of ...*Ledger) *Ledger { return &Ledger{of: slices.Clone(of)} }
 
 // AddSent counts n bytes of a frame that was sent.
 func (l *Ledger) AddSent(c plan.Cause, n int) { l.sent[c].Add(int64(n)) }
@@ -77,6 +84,21 @@ func (l *Ledger) Snapshot() Snapshot {
 	}
 	s.SocketSent, s.SocketReceived = l.socketSent.Load(), l.socketReceived.Load()
 	s.RoundTrips = l.roundTrips.Load()
+	for _, one := range l.of {
+		s = s.add(one.Snapshot())
+	}
+	return s
+}
+
+// add is what s and o counted.
+func (s Snapshot) add(o Snapshot) Snapshot {
+	for i := range s.Sent {
+		s.Sent[i] += o.Sent[i]
+		s.Received[i] += o.Received[i]
+	}
+	s.SocketSent += o.SocketSent
+	s.SocketReceived += o.SocketReceived
+	s.RoundTrips += o.RoundTrips
 	return s
 }
 

@@ -48,7 +48,7 @@ func testBadPlans(f *fixture) {
 		"version":           func(b *builder) { b.p.Version++ },
 		"undefined value":   func(b *builder) { b.p.Steps[0].In[0] = 99 },
 		"device":            func(b *builder) { b.p.Steps[0].Device = -1 },
-		"another device":    func(b *builder) { b.p.Steps[1].Device = 1 },
+		"another device":    func(b *builder) { b.p.Steps[1].Device = max(f.opts.Devices, 1) },
 	} {
 		b := plainAffine()
 		spoil(b)

@@ -115,7 +115,7 @@ func testLoop(f *fixture) {
 		}))
 		require.Equal(f, want[:n], said)
 		require.Equal(f, []int{0}, call.Bindings, "what the caller gave is the caller's")
-		if f.opts.Remote {
+		if f.exact() {
 			moved := f.ex.Ledger().Snapshot().Sub(before)
 			require.EqualValues(f, 1, moved.RoundTrips)
 			require.LessOrEqual(f, moved.Received.Total(), int64((64+f.opts.FrameOverhead)*n+64))

@@ -69,7 +69,7 @@ func testOpenLoop(f *fixture) {
 		})
 		require.NoError(f, err, name)
 		require.Equal(f, want[:tt.n], said, name)
-		if f.opts.Remote {
+		if f.exact() {
 			moved := f.ex.Ledger().Snapshot().Sub(before)
 			require.EqualValues(f, 1, moved.RoundTrips, name)
 			require.LessOrEqual(f, moved.Received.Total(), int64((64+f.opts.FrameOverhead)*(tt.n+1))+256, name)

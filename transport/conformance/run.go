@@ -28,6 +28,12 @@ type Options struct {
 	// Slow says that the executor computes many times more slowly than a
 	// processor: steps that only take time are smaller.
 	Slow bool
+	// Devices is how many devices plans may name; 0 is one.
+	Devices int
+	// Divided says that the executor divides plans, and runs parts of them in
+	// several places: what a plan, a run and a token cost on a wire is not what
+	// it is for one executor. Ledgers agree with their sockets all the same.
+	Divided bool
 	// Held, if not nil, reports what the other end of a closed executor still
 	// holds for its sessions, by name: memory of waiting inputs, carried state,
 	// retained values. After each test all of it must drop to zero.
@@ -65,6 +71,7 @@ func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options)
 		{"Growth", testGrowth},
 		{"StateErrors", testStateErrors},
 		{"Reset", testReset},
+		{"Rewind", testRewind},
 		{"Kept", testKept},
 		{"StaleHandles", testStaleHandles},
 		{"SessionsSideBySide", testSessions},
@@ -144,6 +151,9 @@ func (f *fixture) fails(want error, s transport.Session, ref transport.PlanRef, 
 	require.ErrorIs(f, err, want)
 	require.Empty(f, res.Outputs)
 }
+
+// exact reports whether the costs on the wire are those of one executor.
+func (f *fixture) exact() bool { return f.opts.Remote && !f.opts.Divided }
 
 // checkLedger checks causes against the bytes that the socket counted. It is
 // called when nothing is in flight; it waits for bytes that the peer's end of

@@ -48,7 +48,7 @@ func testSlowReader(f *fixture) {
 		return nil
 	}))
 	require.Equal(f, runs, n)
-	if f.opts.Remote {
+	if f.exact() {
 		// The delayed loop runs up to its credit and no further.
 		require.Eventually(f, func() bool { return f.heldRuns(2*runs+20+few) == ahead }, 10*time.Second, time.Millisecond)
 		require.EqualValues(f, ahead, f.heldRuns(2*runs+20+few))
@@ -57,7 +57,7 @@ func testSlowReader(f *fixture) {
 	close(others)
 	require.NoError(f, <-done)
 	require.Equal(f, want, said)
-	if f.opts.Remote {
+	if f.exact() {
 		// At least the first half of a credit came in two frames.
 		rest := float64(f.ex.Ledger().Snapshot().Sub(mark).Received.Total()) / (runs - ahead)
 		f.Logf("a run takes %.1f bytes, %.1f when its reader was late", single, rest)

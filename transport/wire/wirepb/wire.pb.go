@@ -1662,10 +1662,15 @@ func (x *Release) GetHandles() []*Handle {
 	return nil
 }
 
-// Reset forgets the carried state of a session. The answer has no fields.
+// Reset forgets the carried state of a session, or shortens some of it.
 type Reset struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Session uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	// Carried state to which runs append, and the lengths to which it is
+	// shortened; all other state stays. Without any all state is forgotten, which
+	// is also what a worker does that does not know this field: its answer does
+	// not say rewound.
+	Rewind []*StateLength `protobuf:"bytes,2,rep,name=rewind,proto3" json:"rewind,omitempty"`
 	// See Run.
 	Seq uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
 	// What is left of the caller's time; zero for no bound.
@@ -1713,6 +1718,13 @@ func (x *Reset) GetSession() uint32 {
 	return 0
 }
 
+func (x *Reset) GetRewind() []*StateLength {
+	if x != nil {
+		return x.Rewind
+	}
+	return nil
+}
+
 func (x *Reset) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
@@ -1732,6 +1744,105 @@ func (x *Reset) GetTraceparent() string {
 		return x.Traceparent
 	}
 	return ""
+}
+
+// StateLength is a length of carried state, along the axis that grows.
+type StateLength struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Length        uint64                 `protobuf:"varint,2,opt,name=length,proto3" json:"length,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateLength) Reset() {
+	*x = StateLength{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateLength) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateLength) ProtoMessage() {}
+
+func (x *StateLength) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateLength.ProtoReflect.Descriptor instead.
+func (*StateLength) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *StateLength) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *StateLength) GetLength() uint64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+// ResetDone answers Reset.
+type ResetDone struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state was shortened as asked, not forgotten.
+	Rewound       bool `protobuf:"varint,1,opt,name=rewound,proto3" json:"rewound,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetDone) Reset() {
+	*x = ResetDone{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetDone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetDone) ProtoMessage() {}
+
+func (x *ResetDone) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetDone.ProtoReflect.Descriptor instead.
+func (*ResetDone) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ResetDone) GetRewound() bool {
+	if x != nil {
+		return x.Rewound
+	}
+	return false
 }
 
 // Stats asks what the worker has done. The request has no fields, or those that
@@ -1781,7 +1892,7 @@ type Stats struct {
 
 func (x *Stats) Reset() {
 	*x = Stats{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[22]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1793,7 +1904,7 @@ func (x *Stats) String() string {
 func (*Stats) ProtoMessage() {}
 
 func (x *Stats) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[22]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1806,7 +1917,7 @@ func (x *Stats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stats.ProtoReflect.Descriptor instead.
 func (*Stats) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{22}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Stats) GetAskProfile() bool {
@@ -2067,7 +2178,7 @@ type Profile struct {
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[23]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2079,7 +2190,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[23]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2092,7 +2203,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{23}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Profile) GetRuns() uint64 {
@@ -2134,7 +2245,7 @@ type GroupProfile struct {
 
 func (x *GroupProfile) Reset() {
 	*x = GroupProfile{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[24]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2146,7 +2257,7 @@ func (x *GroupProfile) String() string {
 func (*GroupProfile) ProtoMessage() {}
 
 func (x *GroupProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[24]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2159,7 +2270,7 @@ func (x *GroupProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupProfile.ProtoReflect.Descriptor instead.
 func (*GroupProfile) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{24}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GroupProfile) GetKernel() uint32 {
@@ -2228,7 +2339,7 @@ type Ticket struct {
 
 func (x *Ticket) Reset() {
 	*x = Ticket{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[25]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2240,7 +2351,7 @@ func (x *Ticket) String() string {
 func (*Ticket) ProtoMessage() {}
 
 func (x *Ticket) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[25]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,7 +2364,7 @@ func (x *Ticket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ticket.ProtoReflect.Descriptor instead.
 func (*Ticket) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{25}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Ticket) GetSession() uint32 {
@@ -2364,7 +2475,7 @@ type Issued struct {
 
 func (x *Issued) Reset() {
 	*x = Issued{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[26]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2376,7 +2487,7 @@ func (x *Issued) String() string {
 func (*Issued) ProtoMessage() {}
 
 func (x *Issued) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[26]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2389,7 +2500,7 @@ func (x *Issued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Issued.ProtoReflect.Descriptor instead.
 func (*Issued) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{26}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Issued) GetHandle() *Handle {
@@ -2459,7 +2570,7 @@ type Send struct {
 
 func (x *Send) Reset() {
 	*x = Send{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[27]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2471,7 +2582,7 @@ func (x *Send) String() string {
 func (*Send) ProtoMessage() {}
 
 func (x *Send) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[27]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2484,7 +2595,7 @@ func (x *Send) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Send.ProtoReflect.Descriptor instead.
 func (*Send) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{27}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Send) GetSession() uint32 {
@@ -2615,7 +2726,7 @@ type Deliver struct {
 
 func (x *Deliver) Reset() {
 	*x = Deliver{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[28]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2627,7 +2738,7 @@ func (x *Deliver) String() string {
 func (*Deliver) ProtoMessage() {}
 
 func (x *Deliver) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[28]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2640,7 +2751,7 @@ func (x *Deliver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deliver.ProtoReflect.Descriptor instead.
 func (*Deliver) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{28}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Deliver) GetTicket() uint64 {
@@ -2712,7 +2823,7 @@ type Delivered struct {
 
 func (x *Delivered) Reset() {
 	*x = Delivered{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[29]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2724,7 +2835,7 @@ func (x *Delivered) String() string {
 func (*Delivered) ProtoMessage() {}
 
 func (x *Delivered) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[29]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2737,7 +2848,7 @@ func (x *Delivered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivered.ProtoReflect.Descriptor instead.
 func (*Delivered) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{29}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Delivered) GetBytes() uint64 {
@@ -2889,13 +3000,19 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x05shape\x18\x02 \x03(\x04R\x05shape\"O\n" +
 	"\aRelease\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12*\n" +
-	"\ahandles\x18\x02 \x03(\v2\x10.genie.v1.HandleR\ahandles\"v\n" +
+	"\ahandles\x18\x02 \x03(\v2\x10.genie.v1.HandleR\ahandles\"\xa5\x01\n" +
 	"\x05Reset\x12\x18\n" +
-	"\asession\x18\x01 \x01(\rR\asession\x12\x10\n" +
+	"\asession\x18\x01 \x01(\rR\asession\x12-\n" +
+	"\x06rewind\x18\x02 \x03(\v2\x15.genie.v1.StateLengthR\x06rewind\x12\x10\n" +
 	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12\x1f\n" +
 	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
 	"deadlineMs\x12 \n" +
-	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\x8a\t\n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"9\n" +
+	"\vStateLength\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06length\x18\x02 \x01(\x04R\x06length\"%\n" +
+	"\tResetDone\x12\x18\n" +
+	"\arewound\x18\x01 \x01(\bR\arewound\"\x8a\t\n" +
 	"\x05Stats\x12\x1f\n" +
 	"\vask_profile\x182 \x01(\bR\n" +
 	"askProfile\x12\x18\n" +
@@ -3018,7 +3135,7 @@ func file_wire_wirepb_wire_proto_rawDescGZIP() []byte {
 	return file_wire_wirepb_wire_proto_rawDescData
 }
 
-var file_wire_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_wire_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_wire_wirepb_wire_proto_goTypes = []any{
 	(*Hello)(nil),        // 0: genie.v1.Hello
 	(*Error)(nil),        // 1: genie.v1.Error
@@ -3042,14 +3159,16 @@ var file_wire_wirepb_wire_proto_goTypes = []any{
 	(*Value)(nil),        // 19: genie.v1.Value
 	(*Release)(nil),      // 20: genie.v1.Release
 	(*Reset)(nil),        // 21: genie.v1.Reset
-	(*Stats)(nil),        // 22: genie.v1.Stats
-	(*Profile)(nil),      // 23: genie.v1.Profile
-	(*GroupProfile)(nil), // 24: genie.v1.GroupProfile
-	(*Ticket)(nil),       // 25: genie.v1.Ticket
-	(*Issued)(nil),       // 26: genie.v1.Issued
-	(*Send)(nil),         // 27: genie.v1.Send
-	(*Deliver)(nil),      // 28: genie.v1.Deliver
-	(*Delivered)(nil),    // 29: genie.v1.Delivered
+	(*StateLength)(nil),  // 22: genie.v1.StateLength
+	(*ResetDone)(nil),    // 23: genie.v1.ResetDone
+	(*Stats)(nil),        // 24: genie.v1.Stats
+	(*Profile)(nil),      // 25: genie.v1.Profile
+	(*GroupProfile)(nil), // 26: genie.v1.GroupProfile
+	(*Ticket)(nil),       // 27: genie.v1.Ticket
+	(*Issued)(nil),       // 28: genie.v1.Issued
+	(*Send)(nil),         // 29: genie.v1.Send
+	(*Deliver)(nil),      // 30: genie.v1.Deliver
+	(*Delivered)(nil),    // 31: genie.v1.Delivered
 }
 var file_wire_wirepb_wire_proto_depIdxs = []int32{
 	2,  // 0: genie.v1.Error.quota:type_name -> genie.v1.Quota
@@ -3063,15 +3182,16 @@ var file_wire_wirepb_wire_proto_depIdxs = []int32{
 	11, // 8: genie.v1.Opening.run:type_name -> genie.v1.Run
 	3,  // 9: genie.v1.Read.handle:type_name -> genie.v1.Handle
 	3,  // 10: genie.v1.Release.handles:type_name -> genie.v1.Handle
-	23, // 11: genie.v1.Stats.profile:type_name -> genie.v1.Profile
-	24, // 12: genie.v1.Profile.groups:type_name -> genie.v1.GroupProfile
-	3,  // 13: genie.v1.Issued.handle:type_name -> genie.v1.Handle
-	3,  // 14: genie.v1.Send.handle:type_name -> genie.v1.Handle
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	22, // 11: genie.v1.Reset.rewind:type_name -> genie.v1.StateLength
+	25, // 12: genie.v1.Stats.profile:type_name -> genie.v1.Profile
+	26, // 13: genie.v1.Profile.groups:type_name -> genie.v1.GroupProfile
+	3,  // 14: genie.v1.Issued.handle:type_name -> genie.v1.Handle
+	3,  // 15: genie.v1.Send.handle:type_name -> genie.v1.Handle
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_wire_wirepb_wire_proto_init() }
@@ -3085,7 +3205,7 @@ func file_wire_wirepb_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_wirepb_wire_proto_rawDesc), len(file_wire_wirepb_wire_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
