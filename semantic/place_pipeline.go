@@ -112,39 +112,69 @@ func newStages(in *PlaceInput) (*stages, error) {
 			homes[u], s.bound = home, true
 		}
 	}
+	needs, contents := storedBy(in)
+	held := make([]bool, contents)
 	for a := range s.cuts {
-		s.from(a, homes)
+		clear(held)
+		s.from(a, homes, needs, held)
 	}
 	return s, nil
 }
 
-// from fills in the stages that begin at cut a.
-func (s *stages) from(a int, homes []int) {
+// unitNeeds is the memory of a unit: contents by number, and bytes of its own.
+type unitNeeds struct {
+	contents []int
+	bytes    []int64 // of each content
+	own      int64   // state, inputs, outputs
+}
+
+// storedBy is the memory that each unit needs, and the number of contents. Equal
+// contents have one number.
+func storedBy(in *PlaceInput) (needs []unitNeeds, contents int) {
+	out, number := make([]unitNeeds, len(in.Units)), map[plan.Hash]int{}
+	for u := range in.Units {
+		x, n := &in.Units[u], &out[u]
+		for _, v := range x.Weights {
+			hash := in.Plan.Values[v].Hash
+			id, ok := number[hash]
+			if !ok {
+				id = len(number)
+				number[hash] = id
+			}
+			n.contents, n.bytes = append(n.contents, id), append(n.bytes, int64(in.bytes[v]))
+		}
+		for _, st := range x.States {
+			n.own += int64(in.bytes[in.Plan.States[st].Out])
+		}
+		for _, v := range slices.Concat(x.Inputs, x.Outputs) {
+			n.own += int64(in.bytes[v])
+		}
+	}
+	return out, len(number)
+}
+
+// from fills in the stages that begin at cut a. held is false of each content.
+func (s *stages) from(a int, homes []int, needs []unitNeeds, held []bool) {
 	in := s.in
 	memory, home := make([]int64, len(s.cuts)), make([]int, len(s.cuts))
-	held, stored, largest, at := map[plan.Hash]bool{}, int64(0), int64(0), -1
+	stored, largest, at := int64(0), int64(0), -1
 	for b := a + 1; b < len(s.cuts); b++ {
 		for u := s.cuts[b-1]; u < s.cuts[b]; u++ {
 			in.count()
-			x := &in.Units[u]
-			for _, v := range x.Weights {
-				if hash := in.Plan.Values[v].Hash; !held[hash] {
-					held[hash] = true
-					stored += int64(in.bytes[v])
+			for i, id := range needs[u].contents {
+				if !held[id] {
+					held[id] = true
+					stored += needs[u].bytes[i]
 				}
 			}
-			for _, st := range x.States {
-				stored += int64(in.bytes[in.Plan.States[st].Out])
-			}
-			for _, v := range append(slices.Clone(x.Inputs), x.Outputs...) {
-				stored += int64(in.bytes[v])
-			}
-			largest = max(largest, x.Scratch)
-			if h := homes[u]; h >= 0 && at != conflict && at != h {
-				if at >= 0 {
-					h = conflict
-				}
+			stored += needs[u].own
+			largest = max(largest, in.Units[u].Scratch)
+			switch h := homes[u]; {
+			case h < 0 || at == h:
+			case at == -1:
 				at = h
+			default:
+				at = conflict
 			}
 		}
 		memory[b] = stored + largest + int64(s.cross[a]) + int64(s.cross[b])
@@ -258,7 +288,7 @@ func (in *PlaceInput) count() {
 type stageChain struct {
 	worst, sum float64 // seconds of the slowest stage or link; of all
 	device     int
-	from, to   int // cuts of the last stage
+	from, to   int // cuts of the last stage; both 0 for no chain
 	before     *stageChain
 }
 
@@ -266,51 +296,55 @@ type stageChain struct {
 // have none, in which the slowest stage or link takes the least time; or, if it is
 // to be short, the one with the least sum within the limit. nil is none.
 func (s *stages) search(order []int, limit float64, short bool) *stageChain {
-	best := make([][]*stageChain, len(order)) // by position in the order, by cut
-	for k := range order {
-		best[k] = make([]*stageChain, len(s.cuts))
+	best := make([][]stageChain, len(order)) // by position in the order, by cut
+	for k, device := range order {
+		best[k] = make([]stageChain, len(s.cuts))
 		for b := 1; b < len(s.cuts); b++ {
 			for a := range b {
 				s.in.count()
-				if !s.fits(order[k], a, b) {
+				if !s.fits(device, a, b) {
 					continue
 				}
-				seconds := s.until[order[k]][b] - s.until[order[k]][a]
-				if a == 0 {
-					best[k][b] = better(best[k][b], stageChain{worst: seconds, sum: seconds, device: order[k], from: a, to: b}, limit, short)
+				next := stageChain{device: device, from: a, to: b}
+				next.sum = s.until[device][b] - s.until[device][a]
+				if next.worst = next.sum; a == 0 {
+					best[k][b].improve(next, limit, short)
 					continue
 				}
 				for j := range k {
-					c := best[j][a]
-					if c == nil {
-						continue
+					if c := &best[j][a]; c.to > 0 {
+						best[k][b].improve(next.after(c, s.in.Cluster.Between(order[j], device), s.cross[a]), limit, short)
 					}
-					link := s.in.Cluster.Between(order[j], order[k])
-					next := stageChain{
-						worst:  max(c.worst, seconds, link.occupied(s.cross[a])),
-						sum:    c.sum + seconds + link.Seconds(s.cross[a]),
-						device: order[k], from: a, to: b, before: c,
-					}
-					best[k][b] = better(best[k][b], next, limit, short)
 				}
 			}
 		}
 	}
-	var out *stageChain
+	var out stageChain
 	for k := range best {
-		if c := best[k][len(s.cuts)-1]; c != nil {
-			out = better(out, *c, limit, short)
+		if c := best[k][len(s.cuts)-1]; c.to > 0 {
+			out.improve(c, limit, short)
 		}
 	}
-	return out
+	if out.to == 0 {
+		return nil
+	}
+	return &out
 }
 
-// better is the better one of two chains.
-func better(old *stageChain, c stageChain, limit float64, short bool) *stageChain {
-	if c.worst > limit || old != nil && (short && c.sum >= old.sum || !short && c.worst >= old.worst) {
-		return old
+// after is the chain of c and one more stage, over a link that bytes cross.
+func (next stageChain) after(c *stageChain, l Link, bytes float64) stageChain {
+	next.worst = max(c.worst, next.worst, l.occupied(bytes))
+	next.sum += c.sum + l.Seconds(bytes)
+	next.before = c
+	return next
+}
+
+// improve takes a chain that is within the limit and better.
+func (c *stageChain) improve(next stageChain, limit float64, short bool) {
+	if next.worst > limit || c.to > 0 && (short && next.sum >= c.sum || !short && next.worst >= c.worst) {
+		return
 	}
-	return &c
+	*c = next
 }
 
 // fits reports whether a device has the memory for the stage between two cuts,

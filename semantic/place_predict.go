@@ -98,6 +98,7 @@ type placedRun struct {
 	// has been occupied.
 	free, busy map[[2]int]float64
 	there      map[[2]int]float64 // when a value is on a device
+	stored     map[[2]int]bool    // the memory of a value on a device is counted
 }
 
 // memory adds up what each device stores.
@@ -168,6 +169,7 @@ func (r *placedRun) rounds() {
 func (r *placedRun) play() {
 	in, out := r.in, r.out
 	r.free, r.busy, r.there = map[[2]int]float64{}, map[[2]int]float64{}, map[[2]int]float64{}
+	r.stored = map[[2]int]bool{}
 	r.done = make([]float64, len(in.Units))
 	idle := make([]float64, len(in.Cluster.Devices))
 	for _, part := range r.parts {
@@ -250,7 +252,8 @@ func (r *placedRun) arrive(v, from, to int, ready float64) float64 {
 	}
 	r.there[[2]int{v, to}] = at
 	for _, d := range []int{from, to} {
-		if d != ClientDevice {
+		if key := [2]int{v, d}; d != ClientDevice && !r.stored[key] {
+			r.stored[key] = true
 			r.out.Devices[d].Scratch += int64(bytes)
 		}
 	}
