@@ -184,6 +184,18 @@ func (s *session) Reset(ctx context.Context) error {
 	return nil
 }
 
+// Rewind implements [transport.Rewinder].
+func (s *session) Rewind(ctx context.Context, to ...transport.StateLength) error {
+	if _, err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	if s.unknown {
+		return fmt.Errorf("%w: a loop ended early, the session needs a Reset", transport.ErrState)
+	}
+	return s.es.Rewind(to)
+}
+
 // Close implements [transport.Session]: the call that is under way is cancelled,
 // and everything is free when it has ended.
 func (s *session) Close() error {

@@ -28,6 +28,7 @@ var layers = []layer{
 	{"transport/plan/internal/...", nil},
 	{"transport", []string{"internal/memory", "transport/plan"}},
 	{"transport/loops", []string{"transport"}},
+	{"transport/cluster", []string{"transport", "transport/loops", "transport/plan"}},
 	{"transport/custom", []string{"transport", "transport/plan"}},
 	{"transport/conformance", []string{"transport", "transport/plan"}},
 

@@ -66,6 +66,7 @@ type Session interface {
 	Profile(p Program) *transport.Profile
 	Release(h ...transport.Handle)
 	Reset()
+	Rewind(to []transport.StateLength) error
 	Close()
 }
 

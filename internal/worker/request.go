@@ -82,10 +82,7 @@ func (st *stream) simple(h wire.Header, control []byte) (*task, error) {
 			return nil, err
 		}
 		st.bound(m.GetDeadlineMs())
-		t, err := c.inSession(m.GetSession(), func(s *session) (answer, error) {
-			s.es.Reset()
-			return answer{}, nil
-		})
+		t, err := c.inSession(m.GetSession(), func(s *session) (answer, error) { return s.reset(m.GetRewind()) })
 		if t != nil {
 			t.seq = m.GetSeq()
 		}

@@ -71,13 +71,10 @@ func (s *session) only(k int) bool {
 
 // passLoop passes a loop through to the member that does all of it.
 func (s *session) passLoop(ctx context.Context, k int, ref *planRef, call transport.Call, loop func(transport.Call) error) error {
-	if err := s.enter(ctx, some); err != nil {
+	if err := s.enterReady(ctx); err != nil {
 		return err
 	}
 	defer s.leave(some)
-	if err := s.carried.check(); err != nil {
-		return err
-	}
 	call, err := s.own(ctx, k, ref, call)
 	if err != nil {
 		return err
@@ -95,7 +92,7 @@ func (s *session) loop(ctx context.Context, open *transport.Opening, ref *planRe
 	}
 	defer s.leave(whole)
 	if open == nil {
-		if err := s.carried.check(); err != nil {
+		if err := s.ready(ctx); err != nil {
 			return err
 		}
 	}
@@ -161,7 +158,7 @@ func (s *session) tokens(ctx context.Context, ref *planRef, call transport.Call,
 	var res transport.Result
 	var err error
 	if k, ok := ref.alone(); ok {
-		if err = s.carried.check(); err == nil {
+		if err = s.ready(ctx); err == nil {
 			res, err = s.passed(ctx, k, ref, call)
 		}
 	} else {

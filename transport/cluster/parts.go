@@ -23,11 +23,14 @@ type partsRun struct {
 
 // run runs a plan in parts. The caller has the turn.
 func (s *session) run(ctx context.Context, ref *planRef, call transport.Call) (transport.Result, error) {
-	if err := s.carried.check(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return transport.Result{}, err
 	}
 	if err := checkCall(ref.split.Whole, &call); err != nil {
 		return transport.Result{}, err
+	}
+	if call.Profile {
+		s.profiles(ref)
 	}
 	n := len(ref.parts)
 	r := &partsRun{s: s, ref: ref, call: call, results: make([]transport.Result, n), errs: make([]error, n), ran: make([]bool, n)}
@@ -44,8 +47,8 @@ func (s *session) run(ctx context.Context, ref *planRef, call transport.Call) (t
 	}
 	if err := r.err(); err != nil {
 		s.x.counts.runs.Add(int64(done))
-		r.release(ctx, false)
 		s.carried.failed(r, err)
+		r.release(ctx, false)
 		return transport.Result{}, err
 	}
 	s.x.counts.runs.Add(int64(done - 1))
@@ -58,14 +61,10 @@ func checkCall(p *plan.Plan, call *transport.Call) error {
 	if len(call.Inputs) != len(p.Inputs) {
 		return fmt.Errorf("%w: %d inputs, the plan has %d", transport.ErrUnknownInput, len(call.Inputs), len(p.Inputs))
 	}
-	symbols := p.Symbols()
-	if len(call.Bindings) != len(symbols) {
+	if symbols := p.Symbols(); len(call.Bindings) != len(symbols) {
 		return fmt.Errorf("%w: %d bindings for the symbols %v", transport.ErrShape, len(call.Bindings), symbols)
 	}
-	sizes := plan.Bindings{}
-	for i, name := range symbols {
-		sizes[name] = call.Bindings[i]
-	}
+	sizes := sizesOf(p, call.Bindings)
 	for i, in := range p.Inputs {
 		if !call.Inputs[i].Handle.IsZero() {
 			continue
@@ -221,7 +220,14 @@ func (r *partsRun) release(ctx context.Context, ok bool) {
 			continue
 		}
 		part := &r.ref.split.Parts[i]
+		kept := map[int]bool{} // until the failed run is taken back
+		for _, save := range part.Saves {
+			kept[save.Output] = !ok
+		}
 		for j, to := range part.Outputs {
+			if kept[j] {
+				continue
+			}
 			if h := r.results[i].Outputs[j].Handle; !h.IsZero() && (to.Port < 0 || !ok) {
 				r.s.spent[part.Device] = append(r.s.spent[part.Device], h)
 			}

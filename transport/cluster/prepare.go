@@ -30,10 +30,11 @@ func (r *planRef) alone() (member int, ok bool) {
 // Prepare implements [transport.Session]. Members prepare their parts at the same
 // time.
 func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.WeightSource, progress transport.Progress) (transport.PlanRef, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("cluster session: %w", ctxError(ctx))
+	if err := s.enter(ctx, some); err != nil {
+		return nil, err
 	}
-	split, err := s.x.split(p)
+	defer s.leave(some)
+	split, err := s.split(p)
 	if err != nil {
 		return nil, err
 	}
@@ -84,25 +85,50 @@ func (s *session) prepareOn(ctx context.Context, k int, ref *planRef, weights tr
 	return nil
 }
 
-// split divides a plan between the members. Every device that it names must be
-// one of them.
-func (x *Executor) split(p *plan.Plan) (*plan.Split, error) {
+// split divides a plan between the members, and notes where its carried states
+// are: those of other plans of the session stay where they are.
+func (s *session) split(p *plan.Plan) (*plan.Split, error) {
+	devices, err := s.x.devices(p)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	split, err := plan.SplitBy(p, devices, s.homes)
+	if err != nil {
+		return nil, err
+	}
+	if s.homes == nil {
+		s.homes = map[string]int{}
+	}
+	for i := range p.States {
+		s.homes[p.States[i].Name] = split.Home(i)
+	}
+	return split, nil
+}
+
+// devices are the members that a plan's steps are placed on. Every device that
+// the plan names must be one of them.
+func (x *Executor) devices(p *plan.Plan) ([]int, error) {
+	out := make([]int, len(p.Steps))
 	for i := range p.Steps {
-		if d := p.Steps[i].Device; d < 0 || d >= len(x.members) {
-			return nil, fmt.Errorf("%w: step %d (%s) is for device %d, the cluster has %d members", transport.ErrInvalidPlan, i, p.Steps[i].Op, d, len(x.members))
+		if out[i] = p.Steps[i].Device; out[i] < 0 || out[i] >= len(x.members) {
+			return nil, fmt.Errorf("%w: step %d (%s) is for device %d, the cluster has %d members", transport.ErrInvalidPlan, i, p.Steps[i].Op, out[i], len(x.members))
 		}
 	}
-	if x.opts.placement != nil {
-		if devices := x.opts.placement(p); devices != nil {
-			for i, d := range devices {
-				if d < 0 || d >= len(x.members) {
-					return nil, fmt.Errorf("%w: step %d is placed on device %d, the cluster has %d members", transport.ErrInvalidPlan, i, d, len(x.members))
-				}
-			}
-			return plan.SplitBy(p, devices)
+	if x.opts.placement == nil {
+		return out, nil
+	}
+	placed := x.opts.placement(p)
+	if placed == nil {
+		return out, nil
+	}
+	for i, d := range placed {
+		if d < 0 || d >= len(x.members) {
+			return nil, fmt.Errorf("%w: step %d is placed on device %d, the cluster has %d members", transport.ErrInvalidPlan, i, d, len(x.members))
 		}
 	}
-	return plan.NewSplit(p)
+	return placed, nil
 }
 
 // progress adds up what the members report. The total is the bytes of all weights

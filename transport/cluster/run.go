@@ -36,14 +36,35 @@ func (s *session) planOf(p transport.PlanRef) (*planRef, error) {
 // pass passes a run through to the member that does all of it. Runs that pass
 // through to one member may wait for each other there.
 func (s *session) pass(ctx context.Context, k int, ref *planRef, call transport.Call) (transport.Result, error) {
-	if err := s.enter(ctx, some); err != nil {
+	if err := s.enterReady(ctx); err != nil {
 		return transport.Result{}, err
 	}
 	defer s.leave(some)
-	if err := s.carried.check(); err != nil {
-		return transport.Result{}, err
-	}
 	return s.passed(ctx, k, ref, call)
+}
+
+// enterReady is enter for a call that passes through and uses carried state.
+func (s *session) enterReady(ctx context.Context) error {
+	if err := s.enter(ctx, some); err != nil {
+		return err
+	}
+	if len(s.carried.undo) == 0 {
+		err := s.carried.check()
+		if err != nil {
+			s.leave(some)
+		}
+		return err
+	}
+	s.leave(some)
+	if err := s.enter(ctx, whole); err != nil {
+		return err
+	}
+	if err := s.ready(ctx); err != nil {
+		s.leave(whole)
+		return err
+	}
+	s.leave(whole - some) // the rest is the caller's
+	return nil
 }
 
 // passed is pass for a caller that has the turn.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // session implements [transport.Session], [transport.Looper] and
@@ -27,8 +28,10 @@ type session struct {
 	carried carried              // guarded by the whole turn
 	spent   [][]transport.Handle // by member: values to release; guarded by the whole turn
 
-	mu     sync.Mutex
-	closed bool
+	mu       sync.Mutex
+	closed   bool
+	homes    map[string]int         // members that have carried states, by name
+	profiled map[plan.Hash]*planRef // plans in parts that ran with a profile
 }
 
 const (
@@ -195,6 +198,11 @@ func (s *session) reset(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		s.carried.undefined = true
 		return err
+	}
+	for _, u := range s.carried.undo {
+		for _, r := range u.restore {
+			s.spent[u.member] = append(s.spent[u.member], r.handle)
+		}
 	}
 	s.carried = carried{}
 	return nil

@@ -34,9 +34,12 @@ func (x *Executor) Stats(ctx context.Context) (transport.Stats, error) {
 		return transport.Stats{}, err
 	}
 	out := transport.Stats{PID: os.Getpid()}
+	parts := x.profiled()
 	for i := range all {
+		all[i].Profiles = parts.whole(i, all[i].Profiles)
 		sum(&out, &all[i], i > 0)
 	}
+	parts.runs(out.Profiles)
 	out.PeakRSS = 0
 	seen := map[int]bool{}
 	for i := range all {

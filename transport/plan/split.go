@@ -33,6 +33,16 @@ type Part struct {
 	Symbols []int
 	// Steps and States have, for each of Plan's, its index in the whole.
 	Steps, States []int
+	// Saves are the replaced states as they were before the run: a part that
+	// may run although a later one fails retains them, so that they can be put
+	// back.
+	Saves []Save
+}
+
+// Save is an output of a part that is a state of its plan before the run.
+type Save struct {
+	State  int // index in the part plan's states
+	Output int // index in the part plan's outputs
 }
 
 // PartPort is the other end of a part's input or output: a port of the whole
@@ -60,11 +70,13 @@ func NewSplit(p *Plan) (*Split, error) {
 	for i := range p.Steps {
 		devices[i] = p.Steps[i].Device
 	}
-	return SplitBy(p, devices)
+	return SplitBy(p, devices, nil)
 }
 
 // SplitBy is [NewSplit] with other devices than the plan says, one for each step.
-func SplitBy(p *Plan, devices []int) (*Split, error) {
+// homes are the devices of carried states, by name, that are somewhere already:
+// their steps go there.
+func SplitBy(p *Plan, devices []int, homes map[string]int) (*Split, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
@@ -76,11 +88,16 @@ func SplitBy(p *Plan, devices []int) (*Split, error) {
 			return nil, fmt.Errorf("%w: step %d (%s) is placed on device %d", ErrInvalid, i, p.Steps[i].Op, d)
 		}
 	}
-	if d, one := oneOf(devices); one {
+	if d, one := oneOf(devices); one && !movedBy(p, d, homes) {
 		return wholeOn(p, d), nil
 	}
 	s := newSplitter(p, devices)
-	s.gather()
+	if err := s.gather(homes); err != nil {
+		return nil, err
+	}
+	if d, one := oneOf(s.device); one {
+		return wholeOn(p, d), nil
+	}
 	s.rounds()
 	return s.split()
 }
@@ -93,6 +110,16 @@ func (s *Split) Chain() bool {
 		}
 	}
 	return true
+}
+
+// Home is the device of a carried state of the whole, by index.
+func (s *Split) Home(state int) int {
+	for i := range s.Parts {
+		if slices.Contains(s.Parts[i].States, state) {
+			return s.Parts[i].Device
+		}
+	}
+	return 0
 }
 
 // MaxDevices bounds the device of a step in a [Split].
@@ -187,16 +214,58 @@ func (s *splitter) union(a, b int) {
 
 // gather puts the steps of each carried state together, and steps between them:
 // what a device could only do in two halves, with another device's work between.
-func (s *splitter) gather() {
+func (s *splitter) gather(homes map[string]int) error {
 	s.states()
+	s.folds()
 	for group, again := s.cycles(); again; group, again = s.cycles() {
 		for i, first := range group {
 			s.union(i, first)
 		}
 	}
+	at := map[int]int{} // devices, by root
+	for k := range s.p.States {
+		d, ok := homes[s.p.States[k].Name]
+		if !ok || s.home[k] < 0 {
+			continue
+		}
+		r := s.find(s.home[k])
+		if other, ok := at[r]; ok && other != d {
+			return fmt.Errorf("%w: the steps of state %q stay together with those of a state of device %d, and it is on device %d",
+				ErrInvalid, s.p.States[k].Name, other, d)
+		}
+		at[r] = d
+	}
 	for i := range s.p.Steps {
-		if a := s.anchor[s.find(i)]; a >= 0 {
+		r := s.find(i)
+		if d, ok := at[r]; ok {
+			s.device[i] = d
+		} else if a := s.anchor[r]; a >= 0 {
 			s.device[i] = s.device[a]
+		} else {
+			s.device[i] = s.device[r] // the first of them
+		}
+	}
+	return nil
+}
+
+// movedBy reports whether some state of p is elsewhere than on a device.
+func movedBy(p *Plan, device int, homes map[string]int) bool {
+	return slices.ContainsFunc(p.States, func(st State) bool {
+		d, ok := homes[st.Name]
+		return ok && d != device
+	})
+}
+
+// folds joins each convolution with the normalisation after it, which executors
+// fold into its filters. Its bits are those of the fold.
+func (s *splitter) folds() {
+	for i := range s.p.Steps {
+		step := &s.p.Steps[i]
+		if step.Op != "batch_norm" || len(step.In) == 0 {
+			continue
+		}
+		if j := s.of[step.In[0]]; j >= 0 && s.p.Steps[j].Op == "conv2d" {
+			s.union(i, j)
 		}
 	}
 }

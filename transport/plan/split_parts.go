@@ -180,7 +180,40 @@ func (m *partMaker) states() {
 		st.Out = m.value(k, st.Out)
 		part.Plan.States = append(part.Plan.States, st)
 		part.States = append(part.States, i)
+		if st.Mode == StateReplace && st.In != st.Out && !m.last(k) {
+			m.save(k)
+		}
 	}
+}
+
+// last reports whether a part runs after all others: when it fails no other has
+// to be undone, and when it has run no other can fail.
+func (m *partMaker) last(k int) bool {
+	before := map[int]bool{k: true}
+	for again := true; again; {
+		again = false
+		for _, e := range m.out.Edges {
+			if before[e.To] && !before[e.From] {
+				before[e.From], again = true, true
+			}
+		}
+	}
+	return len(before) == len(m.out.Parts)
+}
+
+// save makes the latest state of a part leave it as it was before the run.
+func (m *partMaker) save(k int) {
+	part := &m.out.Parts[k]
+	state := len(part.Plan.States) - 1
+	st := &part.Plan.States[state]
+	name := "before." + st.Name
+	for len(name) > MaxNameLen || slices.ContainsFunc(part.Plan.Outputs, func(o Output) bool { return o.Name == name }) ||
+		slices.ContainsFunc(m.p.Outputs, func(o Output) bool { return o.Name == name }) {
+		name = fmt.Sprintf("before.%d.%d", state, len(name))
+	}
+	part.Saves = append(part.Saves, Save{State: state, Output: len(part.Plan.Outputs)})
+	part.Plan.Outputs = append(part.Plan.Outputs, Output{Name: name, Value: st.In, Place: Retain, Cause: CauseKV})
+	part.Outputs = append(part.Outputs, PartPort{Port: -1})
 }
 
 // outputs gives each output of the whole to the part that has its value.

@@ -79,12 +79,20 @@ func (s *session) planOf(p transport.PlanRef) (*planRef, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.known(); err != nil {
+		return nil, err
+	}
+	return ref, nil
+}
+
+// known reports whether the carried state is what the caller's runs made it.
+func (s *session) known() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.advanced {
-		return nil, fmt.Errorf("%w: a cancelled run had succeeded on the worker, the session needs a Reset", transport.ErrState)
+		return fmt.Errorf("%w: a cancelled run had succeeded on the worker, the session needs a Reset", transport.ErrState)
 	}
-	return ref, nil
+	return nil
 }
 
 // planAnyway finds a plan of the session.

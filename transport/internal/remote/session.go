@@ -204,6 +204,33 @@ func (s *session) Reset(ctx context.Context) error {
 	return nil
 }
 
+// Rewind implements [transport.Rewinder].
+func (s *session) Rewind(ctx context.Context, to ...transport.StateLength) error {
+	if err := s.check(); err != nil || len(to) == 0 {
+		return err
+	}
+	if err := s.known(); err != nil {
+		return err
+	}
+	if len(to) > plan.MaxStates {
+		return fmt.Errorf("%w: %d states to shorten, at most %d", transport.ErrLimit, len(to), plan.MaxStates)
+	}
+	control := &wirepb.Reset{Session: s.num}
+	for _, t := range to {
+		control.Rewind = append(control.Rewind, &wirepb.StateLength{Name: t.Name, Length: uint64(max(t.Length, 0))})
+	}
+	var done wirepb.ResetDone
+	r := &request{typ: wire.TypeReset, order: s.order, control: control, answer: &done, number: func(seq uint64) { control.Seq = seq }}
+	if err := s.call(ctx, r); err != nil {
+		return err
+	}
+	if !done.GetRewound() {
+		s.wasReset()
+		return fmt.Errorf("%w: the worker cannot shorten carried state, and has forgotten it", transport.ErrState)
+	}
+	return nil
+}
+
 func (s *session) wasReset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

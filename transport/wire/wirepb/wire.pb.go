@@ -1634,10 +1634,15 @@ func (x *Release) GetHandles() []*Handle {
 	return nil
 }
 
-// Reset forgets the carried state of a session. The answer has no fields.
+// Reset forgets the carried state of a session, or shortens some of it.
 type Reset struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Session uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	// Carried state to which runs append, and the lengths to which it is
+	// shortened; all other state stays. Without any all state is forgotten, which
+	// is also what a worker does that does not know this field: its answer does
+	// not say rewound.
+	Rewind []*StateLength `protobuf:"bytes,2,rep,name=rewind,proto3" json:"rewind,omitempty"`
 	// See Run.
 	Seq uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
 	// What is left of the caller's time; zero for no bound.
@@ -1685,6 +1690,13 @@ func (x *Reset) GetSession() uint32 {
 	return 0
 }
 
+func (x *Reset) GetRewind() []*StateLength {
+	if x != nil {
+		return x.Rewind
+	}
+	return nil
+}
+
 func (x *Reset) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
@@ -1704,6 +1716,105 @@ func (x *Reset) GetTraceparent() string {
 		return x.Traceparent
 	}
 	return ""
+}
+
+// StateLength is a length of carried state, along the axis that grows.
+type StateLength struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Length        uint64                 `protobuf:"varint,2,opt,name=length,proto3" json:"length,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateLength) Reset() {
+	*x = StateLength{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateLength) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateLength) ProtoMessage() {}
+
+func (x *StateLength) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateLength.ProtoReflect.Descriptor instead.
+func (*StateLength) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *StateLength) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *StateLength) GetLength() uint64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+// ResetDone answers Reset.
+type ResetDone struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state was shortened as asked, not forgotten.
+	Rewound       bool `protobuf:"varint,1,opt,name=rewound,proto3" json:"rewound,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetDone) Reset() {
+	*x = ResetDone{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetDone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetDone) ProtoMessage() {}
+
+func (x *ResetDone) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetDone.ProtoReflect.Descriptor instead.
+func (*ResetDone) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ResetDone) GetRewound() bool {
+	if x != nil {
+		return x.Rewound
+	}
+	return false
 }
 
 // Stats asks what the worker has done. The request has no fields, or those that
@@ -1753,7 +1864,7 @@ type Stats struct {
 
 func (x *Stats) Reset() {
 	*x = Stats{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[22]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1765,7 +1876,7 @@ func (x *Stats) String() string {
 func (*Stats) ProtoMessage() {}
 
 func (x *Stats) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[22]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1778,7 +1889,7 @@ func (x *Stats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stats.ProtoReflect.Descriptor instead.
 func (*Stats) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{22}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Stats) GetAskProfile() bool {
@@ -2039,7 +2150,7 @@ type Profile struct {
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[23]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2051,7 +2162,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[23]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2064,7 +2175,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{23}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Profile) GetRuns() uint64 {
@@ -2106,7 +2217,7 @@ type GroupProfile struct {
 
 func (x *GroupProfile) Reset() {
 	*x = GroupProfile{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[24]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2118,7 +2229,7 @@ func (x *GroupProfile) String() string {
 func (*GroupProfile) ProtoMessage() {}
 
 func (x *GroupProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[24]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2131,7 +2242,7 @@ func (x *GroupProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupProfile.ProtoReflect.Descriptor instead.
 func (*GroupProfile) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{24}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GroupProfile) GetKernel() uint32 {
@@ -2300,13 +2411,19 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x05shape\x18\x02 \x03(\x04R\x05shape\"O\n" +
 	"\aRelease\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12*\n" +
-	"\ahandles\x18\x02 \x03(\v2\x10.genie.v1.HandleR\ahandles\"v\n" +
+	"\ahandles\x18\x02 \x03(\v2\x10.genie.v1.HandleR\ahandles\"\xa5\x01\n" +
 	"\x05Reset\x12\x18\n" +
-	"\asession\x18\x01 \x01(\rR\asession\x12\x10\n" +
+	"\asession\x18\x01 \x01(\rR\asession\x12-\n" +
+	"\x06rewind\x18\x02 \x03(\v2\x15.genie.v1.StateLengthR\x06rewind\x12\x10\n" +
 	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12\x1f\n" +
 	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
 	"deadlineMs\x12 \n" +
-	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\x8a\t\n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"9\n" +
+	"\vStateLength\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06length\x18\x02 \x01(\x04R\x06length\"%\n" +
+	"\tResetDone\x12\x18\n" +
+	"\arewound\x18\x01 \x01(\bR\arewound\"\x8a\t\n" +
 	"\x05Stats\x12\x1f\n" +
 	"\vask_profile\x182 \x01(\bR\n" +
 	"askProfile\x12\x18\n" +
@@ -2374,7 +2491,7 @@ func file_wire_wirepb_wire_proto_rawDescGZIP() []byte {
 	return file_wire_wirepb_wire_proto_rawDescData
 }
 
-var file_wire_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_wire_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_wire_wirepb_wire_proto_goTypes = []any{
 	(*Hello)(nil),        // 0: genie.v1.Hello
 	(*Error)(nil),        // 1: genie.v1.Error
@@ -2398,9 +2515,11 @@ var file_wire_wirepb_wire_proto_goTypes = []any{
 	(*Value)(nil),        // 19: genie.v1.Value
 	(*Release)(nil),      // 20: genie.v1.Release
 	(*Reset)(nil),        // 21: genie.v1.Reset
-	(*Stats)(nil),        // 22: genie.v1.Stats
-	(*Profile)(nil),      // 23: genie.v1.Profile
-	(*GroupProfile)(nil), // 24: genie.v1.GroupProfile
+	(*StateLength)(nil),  // 22: genie.v1.StateLength
+	(*ResetDone)(nil),    // 23: genie.v1.ResetDone
+	(*Stats)(nil),        // 24: genie.v1.Stats
+	(*Profile)(nil),      // 25: genie.v1.Profile
+	(*GroupProfile)(nil), // 26: genie.v1.GroupProfile
 }
 var file_wire_wirepb_wire_proto_depIdxs = []int32{
 	2,  // 0: genie.v1.Error.quota:type_name -> genie.v1.Quota
@@ -2414,13 +2533,14 @@ var file_wire_wirepb_wire_proto_depIdxs = []int32{
 	11, // 8: genie.v1.Opening.run:type_name -> genie.v1.Run
 	3,  // 9: genie.v1.Read.handle:type_name -> genie.v1.Handle
 	3,  // 10: genie.v1.Release.handles:type_name -> genie.v1.Handle
-	23, // 11: genie.v1.Stats.profile:type_name -> genie.v1.Profile
-	24, // 12: genie.v1.Profile.groups:type_name -> genie.v1.GroupProfile
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	22, // 11: genie.v1.Reset.rewind:type_name -> genie.v1.StateLength
+	25, // 12: genie.v1.Stats.profile:type_name -> genie.v1.Profile
+	26, // 13: genie.v1.Profile.groups:type_name -> genie.v1.GroupProfile
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_wire_wirepb_wire_proto_init() }
@@ -2434,7 +2554,7 @@ func file_wire_wirepb_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_wirepb_wire_proto_rawDesc), len(file_wire_wirepb_wire_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

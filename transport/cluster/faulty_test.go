@@ -1,0 +1,53 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/genie-sdk/go/transport"
+)
+
+// errPlanted is a planted fault.
+var errPlanted = errors.New("planted")
+
+// faulty is an executor whose runs fail when they are told to.
+type faulty struct {
+	transport.Executor
+	fail atomic.Pointer[func() error] // asked before each run
+}
+
+// set plants a fault; nil takes it away.
+func (x *faulty) set(fail func() error) {
+	if fail == nil {
+		x.fail.Store(nil)
+		return
+	}
+	x.fail.Store(&fail)
+}
+
+func (x *faulty) NewSession(ctx context.Context) (transport.Session, error) {
+	s, err := x.Executor.NewSession(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &faultySession{s, x}, nil
+}
+
+type faultySession struct {
+	transport.Session
+	x *faulty
+}
+
+func (s *faultySession) Run(ctx context.Context, call transport.Call) (transport.Result, error) {
+	if fail := s.x.fail.Load(); fail != nil {
+		if err := (*fail)(); err != nil {
+			return transport.Result{}, err
+		}
+	}
+	return s.Session.Run(ctx, call)
+}
+
+func (s *faultySession) Rewind(ctx context.Context, to ...transport.StateLength) error {
+	return s.Session.(transport.Rewinder).Rewind(ctx, to...)
+}
