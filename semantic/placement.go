@@ -63,6 +63,9 @@ type Placed struct {
 	// Why says in words why each device has its steps, by device; empty for a
 	// device without any.
 	Why []string `json:"why"`
+	// State is the device of each carried state after the run, by the state's name:
+	// the StateAt of the next plan of the session. [Rules.Schedule] fills it.
+	State map[string]int `json:"state,omitempty"`
 	// Predicted is the cost model's estimate. [Rules.Schedule] fills it if the
 	// placement does not.
 	Predicted *PlacePrediction `json:"predicted"`
@@ -175,9 +178,13 @@ func (in *PlaceInput) accept(p *Placed) error {
 		return placeErr("reasons for %d of %d devices", len(p.Why), len(in.Cluster.Devices))
 	}
 	of := make([]int, len(in.Units))
+	p.State = map[string]int{}
 	for u := range in.Units {
 		steps := in.Units[u].Steps
 		of[u] = p.Device[steps[0]]
+		for _, s := range in.Units[u].States {
+			p.State[in.Plan.States[s].Name] = of[u]
+		}
 		for _, s := range steps {
 			d := p.Device[s]
 			if d < 0 || d >= len(in.Cluster.Devices) {
