@@ -31,6 +31,7 @@ type loop struct {
 		profile semantic.Profile
 		keep    bool
 		state   string
+		sizes   uint64 // see [loop.sizeClass]
 		outputs []*lazy.Tensor
 	}
 }
@@ -156,18 +157,21 @@ func (l *loop) bindCarried(feed Feed) error {
 }
 
 // schedule finds the plan for a run with the sizes from bind.
-func (l *loop) schedule(ctx context.Context, policy semantic.Policy, feed Feed, keep bool, outputs []*lazy.Tensor) (*scheduled, error) {
+func (s *Session) schedule(ctx context.Context, l *loop, feed Feed, keep bool, outputs []*lazy.Tensor) (*scheduled, error) {
 	profile, err := l.p.srg.ProfileOf(l.names)
 	if err != nil {
 		return nil, err
 	}
-	fed := l.fed(feed)
-	if m := &l.last; m.sch != nil && fed == nil && m.profile == profile && m.keep == keep && m.state == l.state && slices.Equal(m.outputs, outputs) {
+	fed, class := l.fed(feed), uint64(0)
+	if s.c.view != nil {
+		class = l.sizeClass()
+	}
+	if m := &l.last; m.sch != nil && fed == nil && m.profile == profile && m.keep == keep && m.state == l.state && m.sizes == class && slices.Equal(m.outputs, outputs) {
 		return m.sch, nil
 	}
-	sch, err := l.p.schedule(ctx, policy, wanted{profile, keep, fed, l.state, outputs})
+	sch, err := l.p.schedule(ctx, s.c.opts.policy, wanted{profile, keep, fed, l.state, outputs, s.c.placing(l.p, l.names, class)})
 	if err == nil && fed == nil {
-		l.last.sch, l.last.profile, l.last.keep, l.last.state, l.last.outputs = sch, profile, keep, l.state, slices.Clone(outputs)
+		l.last.sch, l.last.profile, l.last.keep, l.last.state, l.last.sizes, l.last.outputs = sch, profile, keep, l.state, class, slices.Clone(outputs)
 	}
 	return sch, err
 }

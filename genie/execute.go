@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/genie-sdk/go/internal/measure"
 	"github.com/genie-sdk/go/lazy"
@@ -63,11 +64,13 @@ func (s *Session) execute(ctx context.Context, l *loop, sch *scheduled, feed Fee
 	}
 	s.runs(l)
 	runCtx, span := s.c.span(ctx, "genie.Run", sch.Plan)
+	begin := time.Now()
 	res, err := s.remote.Run(runCtx, call)
 	span.End(err)
 	if err != nil {
 		return nil, err
 	}
+	s.observed(sch, &call, &res, time.Since(begin))
 	s.elapsed.Store(int64(res.Elapsed))
 	if err := l.carry(sch, func(i int) []byte { return res.Outputs[i].Tensor.Data }); err != nil {
 		return nil, err

@@ -144,7 +144,7 @@ func (s *Session) staying(ctx context.Context, feed Feed, out *lazy.Tensor) (*lo
 	if err := l.bind(feed); err != nil {
 		return nil, nil, err
 	}
-	sch, err := l.schedule(ctx, s.c.opts.policy, feed, false, []*lazy.Tensor{out})
+	sch, err := s.schedule(ctx, l, feed, false, []*lazy.Tensor{out})
 	if err != nil {
 		return nil, nil, err
 	}

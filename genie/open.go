@@ -25,6 +25,7 @@ type Client struct {
 	owned   bool // the executors are closed with the client
 
 	programs *perGraph[analysed]
+	view     *clusterView // of several workers used together; nil for one at a time
 
 	mu   sync.Mutex
 	side transport.Executor // runs the client partition of plans
@@ -42,9 +43,13 @@ type Client struct {
 // "grpc://host:port" is [ErrURL] there.
 //
 // Of several workers, separated by commas, the first that can be reached is
-// used, and another one when it is lost (see [WithRecovery]).
+// used, and another one when it is lost (see [WithRecovery]). With [WithPlacement]
+// all of them are used together.
 func Open(ctx context.Context, executor string, opts ...Option) (*Client, error) {
 	o := defaults(opts)
+	if o.placement != nil && strings.Contains(executor, ",") {
+		return openCluster(ctx, executor, o)
+	}
 	w, err := openWorkers(ctx, executor, o)
 	if err != nil {
 		return nil, err

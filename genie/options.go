@@ -31,6 +31,8 @@ type options struct {
 	retry bool // retry what an overloaded worker refused
 
 	measured *measure.Policy // of a measurement; nil for none
+
+	placement semantic.Placement // over several workers; nil uses one at a time
 }
 
 func defaults(opts []Option) options {

@@ -135,7 +135,7 @@ func (s *Session) prepareAll(ctx context.Context, profiles []semantic.Profile, o
 func (s *Session) prepareHere(ctx context.Context, l *loop, profiles []semantic.Profile, outputs []*lazy.Tensor) error {
 	var plans []*plan.Plan
 	for _, p := range profiles {
-		sch, err := l.p.schedule(ctx, s.c.opts.policy, wanted{profile: p, state: l.state, outputs: outputs})
+		sch, err := l.p.schedule(ctx, s.c.opts.policy, wanted{profile: p, state: l.state, outputs: outputs, place: s.c.placing(l.p, nil, 0)})
 		if err != nil {
 			return err
 		}

@@ -24,6 +24,10 @@ type program struct {
 
 	making chan struct{} // one token: its holder makes a plan or widens a weight
 
+	// homes is the device that has each carried state, by the state's name: that
+	// of all sessions of a client. It is used with the token of making.
+	homes map[string]int
+
 	mu    sync.Mutex
 	plans map[planKey]*scheduled
 	wide  map[plan.Hash][]byte // weights in half precision, widened
@@ -51,7 +55,7 @@ type carriedSize struct {
 }
 
 func newProgram(g *lazy.Graph, srg *semantic.SRG) *program {
-	p := &program{graph: g, srg: srg, inputs: map[string]*inputInfo{}, plans: map[planKey]*scheduled{}, making: oneToken()}
+	p := &program{graph: g, srg: srg, inputs: map[string]*inputInfo{}, plans: map[planKey]*scheduled{}, homes: map[string]int{}, making: oneToken()}
 	for _, t := range g.Inputs() {
 		for _, d := range t.Shape() {
 			p.symbols = d.Symbols(p.symbols)
@@ -89,6 +93,7 @@ type planKey struct {
 	state   string
 	fed     string
 	outputs string
+	sizes   uint64 // class of the sizes for which the plan was placed
 }
 
 // scheduled is a schedule with the places of its symbols in a run's sizes.
@@ -124,10 +129,14 @@ type wanted struct {
 	fed     []int
 	state   string
 	outputs []*lazy.Tensor
+	place   *placing // over the devices of a cluster; nil for one executor
 }
 
 func (w *wanted) key() planKey {
 	key := planKey{profile: w.profile, keep: w.keep, state: w.state, fed: fmt.Sprint(w.fed)}
+	if w.place != nil {
+		key.sizes = w.place.class
+	}
 	for _, t := range w.outputs {
 		key.outputs += fmt.Sprintf("%d,", t.ID())
 	}
@@ -152,6 +161,7 @@ func (p *program) schedule(ctx context.Context, policy semantic.Policy, w wanted
 	for i, t := range w.outputs {
 		req.Outputs = append(req.Outputs, lazy.Named{Name: fmt.Sprintf("out:%d:%d", i, t.ID()), Tensor: t})
 	}
+	w.place.ask(&req, p.homes)
 	sch, err := policy.Schedule(p.srg, req)
 	if err != nil {
 		return nil, err
@@ -159,6 +169,7 @@ func (p *program) schedule(ctx context.Context, policy semantic.Policy, w wanted
 	if err := sch.Check(p.srg, req); err != nil {
 		return nil, fmt.Errorf("policy %s: %w", policy.Name(), err)
 	}
+	w.place.took(sch, p.homes)
 	s := &scheduled{Schedule: sch, copied: shared(sch)}
 	s.allStay = !slices.ContainsFunc(sch.Carries, func(c semantic.CarryPlace) bool { return c.State == "" })
 	if s.symbols, err = p.places(sch.Plan.Symbols()); err != nil {

@@ -185,7 +185,7 @@ func (s *Session) runHere(ctx context.Context, l *loop, feed Feed, keep bool, ou
 	if err := l.bind(feed); err != nil {
 		return nil, err
 	}
-	sch, err := l.schedule(ctx, s.c.opts.policy, feed, keep, outputs)
+	sch, err := s.schedule(ctx, l, feed, keep, outputs)
 	if err != nil {
 		return nil, err
 	}

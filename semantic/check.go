@@ -11,8 +11,9 @@ import (
 
 // Check validates a schedule against its program and request: its plans are
 // valid, the source of each input has its bytes, each requested output and each
-// carried pair is present with its type and shape, and the executor's weights
-// are the program's. A fault is [ErrPolicy]. Clients check the schedules of
+// carried pair is present with its type and shape, the executor's weights are
+// the program's, and the devices of its steps are devices of the cluster, with
+// everything that touches one state on one of them. A fault is [ErrPolicy]. Clients check the schedules of
 // every policy.
 //
 // Check cannot tell whether the steps of a plan that a policy wrote itself
@@ -62,9 +63,20 @@ func (c *scheduleCheck) plans() error {
 		if err := c.weights(p); err != nil {
 			return err
 		}
+		if p == c.sch.Plan {
+			if err := c.places(resolved); err != nil {
+				return err
+			}
+		}
 	}
-	if c.sch.Client != nil && len(c.sch.Client.States) > 0 {
+	if c.sch.Client == nil {
+		return nil
+	}
+	if len(c.sch.Client.States) > 0 {
 		return planErr("the client's plan has state")
+	}
+	if err := c.sch.Client.OneDevice(); err != nil {
+		return fmt.Errorf("%w: the client partition: %w", ErrPlacement, err)
 	}
 	return nil
 }

@@ -37,6 +37,8 @@ type Explanation struct {
 	// Client is the plan of the client partition: what the policy leaves to the
 	// client.
 	Client *plan.Plan `json:"client_plan,omitempty"`
+	// Placement is where the steps of Plan run; nil of a plan for one device.
+	Placement *ExplainedPlacement `json:"placement,omitempty"`
 	// Notes are patterns that nearly matched.
 	Notes []ExplainedNote `json:"notes,omitempty"`
 }
@@ -137,6 +139,11 @@ func Explain(s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Named) (*Explana
 
 // ExplainOn is [Explain] for another device.
 func ExplainOn(d Device, s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Named) (*Explanation, error) {
+	return explainRequest(d, s, p, b, Request{Outputs: outputs})
+}
+
+// explainRequest explains the plan of a request for the profile of b.
+func explainRequest(d Device, s *SRG, p Policy, b plan.Bindings, r Request) (*Explanation, error) {
 	profile, err := s.ProfileOf(b)
 	if err != nil {
 		return nil, err
@@ -149,7 +156,8 @@ func ExplainOn(d Device, s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Name
 	if err != nil {
 		return nil, err
 	}
-	schedule, err := p.Schedule(s, Request{Profile: profile, Outputs: outputs})
+	r.Profile = profile
+	schedule, err := p.Schedule(s, r)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +165,7 @@ func ExplainOn(d Device, s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Name
 		Graph: s.Graph.Name(), Phase: profile.Phase, Policy: p.Name(), Bindings: b, Device: d,
 		Nodes: make([]ExplainedNode, len(s.Nodes)), Edges: make([]ExplainedEdge, len(edges)),
 		Caches: make([]ExplainedCache, len(s.Caches)), Branches: make([]ExplainedBranch, len(s.Branches)),
-		Plan: schedule.Plan, Client: schedule.Client,
+		Plan: schedule.Plan, Client: schedule.Client, Placement: schedule.placement(r.Cluster),
 	}
 	if e.Buffers, err = bufferBytes(schedule.Plan, b); err != nil {
 		return nil, err

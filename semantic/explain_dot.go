@@ -14,7 +14,7 @@ var residencyColours = [...]string{
 }
 
 // Dot renders the explanation for Graphviz: the graph, its critical edges in
-// red, and the plan beside it.
+// red, and the plan beside it, its steps coloured by device if it is placed.
 func (e *Explanation) Dot() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "digraph %s {\n  rankdir=TB; fontname=Helvetica; compound=true;\n", quoteDot(e.Graph))
@@ -34,9 +34,10 @@ func (e *Explanation) Dot() string {
 	}
 	e.dotForm(&b)
 	b.WriteString("  }\n")
-	dotPlan(&b, "plan", "plan for the executor, policy "+e.Policy, e.Plan, e.stepKernels())
+	e.Placement.dot(&b)
+	dotPlan(&b, "plan", "plan for the executor, policy "+e.Policy, e.Plan, e.stepKernels(), e.Placement)
 	if e.Client != nil {
-		dotPlan(&b, "client", "plan for the client partition, policy "+e.Policy, e.Client, nil)
+		dotPlan(&b, "client", "plan for the client partition, policy "+e.Policy, e.Client, nil, nil)
 	}
 	b.WriteString("}\n")
 	return b.String()
@@ -74,7 +75,7 @@ func (e *Explanation) dotNode(b *strings.Builder, n *ExplainedNode) {
 }
 
 // dotPlan draws the steps of a plan with the values they read and write.
-func dotPlan(b *strings.Builder, id, title string, p *plan.Plan, kernel func(step int) (name, time string)) {
+func dotPlan(b *strings.Builder, id, title string, p *plan.Plan, kernel func(step int) (name, time string), placed *ExplainedPlacement) {
 	fmt.Fprintf(b, "  subgraph cluster_%s {\n    label=%s;\n", id, quoteDot(fmt.Sprintf("%s: %d steps, %d buffers", title, len(p.Steps), p.Buffers)))
 	made := map[int]bool{}
 	for i, s := range p.Steps {
@@ -82,11 +83,17 @@ func dotPlan(b *strings.Builder, id, title string, p *plan.Plan, kernel func(ste
 		label := fmt.Sprintf("step %d: %s\n%s %v\nbuffer %s, device %d, branch %d",
 			i, callText(s.Op, s.Attrs), value(s.Out), p.Values[s.Out].Spec, buffer(p.Values[s.Out].Buffer), s.Device, s.Branch)
 		style := ""
+		if colour := placed.colour(s.Device); colour != "" {
+			style = fmt.Sprintf(", fillcolor=%q", colour)
+		}
 		if kernel != nil {
 			name, time := kernel(i)
 			label += "\nkernel " + name + ", " + time
 			if isReference(name) {
-				style = ", fillcolor=orange"
+				style += ", color=orange, penwidth=3"
+				if placed == nil {
+					style = ", fillcolor=orange"
+				}
 			}
 		}
 		fmt.Fprintf(b, "    %s_v%d [label=%s%s];\n", id, s.Out, quoteDot(label), style)

@@ -30,6 +30,7 @@ func (e *Explanation) Text() string {
 	e.textForm(&b)
 	e.textEdges(&b)
 	e.textCaches(&b)
+	e.Placement.text(&b)
 	textPlan(&b, "plan for the executor", e.Plan, e.stepKernels())
 	buffers := make([]string, len(e.Buffers))
 	for i, n := range e.Buffers {

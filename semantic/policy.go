@@ -47,6 +47,17 @@ type Request struct {
 	// Fed lists carried pairs, by index, whose value the caller feeds: these
 	// are sent and returned with the run.
 	Fed []int
+
+	// Cluster is the devices that the plan may use; nil leaves it to one.
+	Cluster *Cluster
+	// Placement assigns the steps to the devices of Cluster. nil is the policy's
+	// own, [Rules.Place], or else [PlaceSingle].
+	Placement Placement
+	// Sizes are those that a placement assumes; see [PlaceInput.Bindings].
+	Sizes plan.Bindings
+	// StateAt and Movable are those of [PlaceInput].
+	StateAt map[string]int
+	Movable bool
 }
 
 // Schedule is a policy's decision: a plan for the executor and, when tokens are
@@ -68,6 +79,10 @@ type Schedule struct {
 	Origins []*lazy.Tensor
 	// Loop lets the executor repeat a run by itself.
 	Loop bool
+	// Placed explains the devices of Plan's steps, and PlacedBy names the
+	// placement; nil and empty without a cluster.
+	Placed   *Placed
+	PlacedBy string
 }
 
 // SourceKind is where an input's bytes come from.

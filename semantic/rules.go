@@ -34,6 +34,9 @@ type Rules struct {
 	// ([Request.Keep]) stays on the executor. It is called if Features.State is
 	// set.
 	Retain func(output lazy.Named) bool
+	// Place assigns the steps to the devices of [Request.Cluster], unless the
+	// request has a placement of its own.
+	Place Placement
 }
 
 // Schedule implements [Policy].
@@ -46,6 +49,9 @@ func (p Rules) Schedule(s *SRG, r Request) (*Schedule, error) {
 		return nil, err
 	}
 	l.out.Loop = p.Loop
+	if err := l.place(); err != nil {
+		return nil, err
+	}
 	return l.out, nil
 }
 
