@@ -63,6 +63,12 @@ type Options struct {
 	// is the number of the engine's threads.
 	MaxRunning int
 
+	// NoSharedMemory leaves the payloads of clients on this machine on their
+	// sockets. Otherwise those of at least [wire.SharedFrom] go through memory
+	// that the worker shares with a client of its own user, one for each
+	// connection.
+	NoSharedMemory bool
+
 	handshake time.Duration // time to authenticate; [wire.HandshakeTimeout] when 0
 	claimIdle time.Duration // see claims; for tests
 	brief     time.Duration // see briefRun; for tests

@@ -42,7 +42,14 @@ type Hello struct {
 	// The sender wants to hear from its peer at least this often. It declares a
 	// peer that asked for the same dead after three times as long without a byte.
 	// 0 asks for nothing.
-	HeartbeatMs   uint32 `protobuf:"varint,8,opt,name=heartbeat_ms,json=heartbeatMs,proto3" json:"heartbeat_ms,omitempty"`
+	HeartbeatMs uint32 `protobuf:"varint,8,opt,name=heartbeat_ms,json=heartbeatMs,proto3" json:"heartbeat_ms,omitempty"`
+	// The client's only, of an offer of shared memory: the name of the socket where
+	// it waits for the memory, and the address of its end of this connection.
+	MemorySocket string `protobuf:"bytes,16,opt,name=memory_socket,json=memorySocket,proto3" json:"memory_socket,omitempty"`
+	MemoryFrom   string `protobuf:"bytes,17,opt,name=memory_from,json=memoryFrom,proto3" json:"memory_from,omitempty"`
+	// The worker's only: the nonce that the client wrote into the memory. Both ends
+	// use the memory from here on; without it neither does.
+	MemoryProof   []byte `protobuf:"bytes,18,opt,name=memory_proof,json=memoryProof,proto3" json:"memory_proof,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -131,6 +138,27 @@ func (x *Hello) GetHeartbeatMs() uint32 {
 		return x.HeartbeatMs
 	}
 	return 0
+}
+
+func (x *Hello) GetMemorySocket() string {
+	if x != nil {
+		return x.MemorySocket
+	}
+	return ""
+}
+
+func (x *Hello) GetMemoryFrom() string {
+	if x != nil {
+		return x.MemoryFrom
+	}
+	return ""
+}
+
+func (x *Hello) GetMemoryProof() []byte {
+	if x != nil {
+		return x.MemoryProof
+	}
+	return nil
 }
 
 // Error answers a request that failed.
@@ -2173,7 +2201,7 @@ var File_wire_wirepb_wire_proto protoreflect.FileDescriptor
 
 const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\n" +
-	"\x16wire/wirepb/wire.proto\x12\bgenie.v1\"\xf0\x01\n" +
+	"\x16wire/wirepb/wire.proto\x12\bgenie.v1\"\xd9\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x10\n" +
@@ -2182,7 +2210,11 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x11max_frame_payload\x18\x05 \x01(\x04R\x0fmaxFramePayload\x12.\n" +
 	"\x13max_message_payload\x18\x06 \x01(\x04R\x11maxMessagePayload\x12\x14\n" +
 	"\x05token\x18\a \x01(\fR\x05token\x12!\n" +
-	"\fheartbeat_ms\x18\b \x01(\rR\vheartbeatMs\"\xfb\x01\n" +
+	"\fheartbeat_ms\x18\b \x01(\rR\vheartbeatMs\x12#\n" +
+	"\rmemory_socket\x18\x10 \x01(\tR\fmemorySocket\x12\x1f\n" +
+	"\vmemory_from\x18\x11 \x01(\tR\n" +
+	"memoryFrom\x12!\n" +
+	"\fmemory_proof\x18\x12 \x01(\fR\vmemoryProof\"\xfb\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
