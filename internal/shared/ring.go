@@ -13,7 +13,7 @@ const (
 	MinRing = 1 << 20
 	MaxRing = 8 << 20
 	// DefaultRing is the size where memory is not scarce.
-	DefaultRing = 4 << 20
+	DefaultRing = 2 << 20
 )
 
 // The page before the rings.

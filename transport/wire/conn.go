@@ -53,7 +53,7 @@ type Message struct {
 type Conn struct {
 	pipe   Pipe
 	count  Counter
-	socket SocketCounter                 // counts what does not go through the pipe
+	beside sharedCounter                 // counts what does not go through the pipe
 	shared atomic.Pointer[shared.Memory] // for large payloads; nil for none, set before a frame uses it
 
 	lock    chan struct{} // holds one token; its holder writes
@@ -81,8 +81,8 @@ func NewConn(pipe Pipe, count Counter) *Conn {
 		count = noCounter{}
 	}
 	c := &Conn{pipe: pipe, count: count, lock: make(chan struct{}, 1), closed: make(chan struct{}), inLimit: MaxControl, spare: make(chan []byte, stagesAhead+1)}
-	if c.socket, _ = count.(SocketCounter); c.socket == nil {
-		c.socket = noSocketCounter{}
+	if c.beside, _ = count.(sharedCounter); c.beside == nil {
+		c.beside = noCounter{}
 	}
 	c.lock <- struct{}{}
 	return c
@@ -92,6 +92,7 @@ type noCounter struct{}
 
 func (noCounter) AddSent(plan.Cause, int)     {}
 func (noCounter) AddReceived(plan.Cause, int) {}
+func (noCounter) AddShared(int, int)          {}
 
 // Close ends the connection in both directions.
 func (c *Conn) Close() error {

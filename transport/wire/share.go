@@ -30,6 +30,12 @@ const (
 	longestWait = 5 * time.Millisecond
 )
 
+// sharedCounter counts bytes that go through shared memory; [transport.Ledger]
+// is one.
+type sharedCounter interface {
+	AddShared(sent, received int)
+}
+
 // Share moves the large payloads of the connection through m, in both
 // directions, and takes m over. Both ends call it before they send a frame
 // after Hello: the worker before it answers, the client when it has the answer.
@@ -109,7 +115,7 @@ func (c *Conn) put(pieces []Segment) (crc uint32, err error) {
 			b = b[k:]
 		}
 		c.count.AddSent(p.Cause, len(p.Data))
-		c.socket.AddSocket(len(p.Data), 0)
+		c.beside.AddShared(len(p.Data), 0)
 	}
 	return crc, nil
 }
@@ -157,7 +163,7 @@ func (c *Conn) readShared(h Header, sink *Sink, cause plan.Cause, bad error) (_,
 // bytes of the connection.
 func (c *Conn) took(cause plan.Cause, n int) {
 	c.count.AddReceived(cause, n)
-	c.socket.AddSocket(0, n)
+	c.beside.AddShared(0, n)
 }
 
 // broken is an error of shared memory as one of the connection.
