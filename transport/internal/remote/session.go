@@ -109,6 +109,9 @@ func (s *session) read(ctx context.Context, h transport.Handle, dst []byte) (tra
 	cause := plan.CauseActivation
 	if ours {
 		cause = known.cause
+		if err := known.fits(dst); err != nil {
+			return transport.Tensor{}, err
+		}
 	}
 	var m wirepb.Value
 	var t transport.Tensor
@@ -161,10 +164,16 @@ func (k keptValue) tensor(m *wirepb.Value, limit uint64, dst []byte) (transport.
 	if dst == nil {
 		dst = make([]byte, n)
 	}
-	if uint64(len(dst)) != n {
-		return transport.Tensor{}, fmt.Errorf("%w: a value of %d bytes, its memory has %d", transport.ErrShape, n, len(dst))
-	}
 	return transport.Tensor{DType: k.dtype, Shape: slices.Clone(k.shape), Data: dst}, nil
+}
+
+// fits verifies that dst has the value's length, unless it is nil.
+func (k keptValue) fits(dst []byte) error {
+	n, err := wire.Bytes(k.dtype, k.shape)
+	if err == nil && dst != nil && uint64(len(dst)) != n {
+		err = fmt.Errorf("%w: a value of %d bytes, its memory has %d", transport.ErrShape, n, len(dst))
+	}
+	return err
 }
 
 // valueOf is what is known of a retained value.
