@@ -118,7 +118,7 @@ func (w *Writer) Room() (int, error) {
 		return 0, ErrClosed
 	}
 	taken := w.m.counter(w.taken).Load()
-	if used := w.put - taken; used <= uint64(w.m.ring) {
+	if used := w.put - taken; taken <= w.put && used <= uint64(w.m.ring) {
 		return w.m.ring - int(used), nil
 	}
 	return 0, fmt.Errorf("%w: the peer says that it took %d bytes of %d", ErrBroken, taken, w.put)
