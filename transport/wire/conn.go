@@ -218,7 +218,7 @@ func (c *Conn) writeFrame(ctx context.Context, h Header, control proto.Message, 
 	if err := c.marshal(control); err != nil {
 		return false, err
 	}
-	if h.Flags&FlagShared != 0 {
+	if h.Flags&FlagShared != 0 && len(pieces) > 0 {
 		if h.payloadCRC, err = c.put(pieces); err != nil {
 			_ = c.Close()
 			return false, err
