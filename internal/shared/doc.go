@@ -9,11 +9,11 @@
 // that the other told it back, one over the connection and one over the socket.
 //
 // Whatever the peer writes into the memory is hostile and may change at any
-// time. So neither end computes on it: a [Reader] copies out, and what is
-// checked is the copy. Positions are the reader's and the writer's own and are
+// time. So neither end computes on it: [Memory.Read] copies out, and what
+// is checked is the copy. Positions are the reader's and the writer's own and are
 // not read from the memory, but for how much the peer says it has taken, which
 // is held against what was put there. The memory is sealed, so that a peer
 // cannot cut it short and make this process fault.
 //
-// Only Linux has what this needs. Elsewhere [Listen] is [ErrUnavailable].
+// Only Linux has what this needs. Elsewhere [Listen] is an error.
 package shared

@@ -51,7 +51,7 @@ func takeMemory(fd int) (*Memory, error) {
 		return nil, unavailable("seals", err)
 	}
 	if got&seals != seals || got&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
-		return nil, fmt.Errorf("%w: it has the seals %#x", ErrUnavailable, got)
+		return nil, fmt.Errorf("%w: it has the seals %#x", errUnavailable, got)
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -59,7 +59,7 @@ func takeMemory(fd int) (*Memory, error) {
 	}
 	n := ringOf(st.Size)
 	if n == 0 {
-		return nil, fmt.Errorf("%w: it has %d bytes", ErrUnavailable, st.Size)
+		return nil, fmt.Errorf("%w: it has %d bytes", errUnavailable, st.Size)
 	}
 	mem, err := mapped(fd, int(Size(n)))
 	if err != nil {
@@ -80,7 +80,7 @@ func mapped(fd, n int) ([]byte, error) {
 func unmap(mem []byte) { _ = unix.Munmap(mem) }
 
 func unavailable(call string, err error) error {
-	return fmt.Errorf("%w: %w", ErrUnavailable, os.NewSyscallError(call, err))
+	return fmt.Errorf("%w: %w", errUnavailable, os.NewSyscallError(call, err))
 }
 
 // nonce copies one of the two nonces.

@@ -38,14 +38,14 @@ type Offer struct {
 // Listen begins an offer. It must be closed.
 func Listen() (*Offer, error) {
 	if os.Geteuid() == overflow {
-		return nil, fmt.Errorf("%w: the user of this process is the one that stands for unknown users", ErrUnavailable)
+		return nil, fmt.Errorf("%w: the user of this process is the one that stands for unknown users", errUnavailable)
 	}
 	var secret [nameBytes]byte
 	_, _ = rand.Read(secret[:])
 	name := prefix + hex.EncodeToString(secret[:])
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: "@" + name})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: %w", errUnavailable, err)
 	}
 	o := &Offer{name: name, l: l}
 	o.done.Go(o.accept)
@@ -135,31 +135,31 @@ func receiveFD(c *net.UnixConn) (int, error) {
 	for _, fd := range fds {
 		_ = unix.Close(fd)
 	}
-	return -1, fmt.Errorf("%w: %d descriptors came", ErrUnavailable, len(fds))
+	return -1, fmt.Errorf("%w: %d descriptors came", errUnavailable, len(fds))
 }
 
 // Present makes memory with rings of n bytes and hands it to the end that
 // offered name. proof is what that end wants to be told over the connection.
 func Present(ctx context.Context, name string, n int) (m *Memory, proof []byte, err error) {
 	if ringOf(Size(n)) != n {
-		return nil, nil, fmt.Errorf("%w: a ring of %d bytes", ErrUnavailable, n)
+		return nil, nil, fmt.Errorf("%w: a ring of %d bytes", errUnavailable, n)
 	}
 	if !named(name) || os.Geteuid() == overflow {
-		return nil, nil, fmt.Errorf("%w: the offer %q is none", ErrUnavailable, name)
+		return nil, nil, fmt.Errorf("%w: the offer %q is none", errUnavailable, name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, HandOver)
 	defer cancel()
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", "@"+name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, nil, fmt.Errorf("%w: %w", errUnavailable, err)
 	}
 	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	c, ok := conn.(*net.UnixConn)
 	if !ok {
-		return nil, nil, fmt.Errorf("%w: %T", ErrUnavailable, conn)
+		return nil, nil, fmt.Errorf("%w: %T", errUnavailable, conn)
 	}
 	if err := sameUser(c); err != nil {
 		return nil, nil, err
@@ -179,19 +179,19 @@ func Present(ctx context.Context, name string, n int) (m *Memory, proof []byte, 
 // hand sends the memory and verifies that the other end has read its nonce.
 func hand(c *net.UnixConn, fd int, m *Memory) (proof []byte, err error) {
 	if _, _, err := c.WriteMsgUnix([]byte{1}, unix.UnixRights(fd), nil); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: %w", errUnavailable, err)
 	}
 	var said [nonceBytes]byte
 	for n := 0; n < len(said); {
 		k, err := c.Read(said[n:])
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+			return nil, fmt.Errorf("%w: %w", errUnavailable, err)
 		}
 		n += k
 	}
 	want := m.nonce(makerNonce)
 	if subtle.ConstantTimeCompare(want[:], said[:]) != 1 {
-		return nil, fmt.Errorf("%w: the other end maps other memory", ErrUnavailable)
+		return nil, fmt.Errorf("%w: the other end maps other memory", errUnavailable)
 	}
 	other := m.nonce(takerNonce)
 	return other[:], nil
@@ -220,10 +220,10 @@ func sameUser(c *net.UnixConn) error {
 		peer, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
 	if err := errors.Join(err, failed); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", errUnavailable, err)
 	}
 	if own := os.Geteuid(); int(peer.Uid) != own {
-		return fmt.Errorf("%w: the other end has user %d, this one %d", ErrUnavailable, peer.Uid, own)
+		return fmt.Errorf("%w: the other end has user %d, this one %d", errUnavailable, peer.Uid, own)
 	}
 	return nil
 }

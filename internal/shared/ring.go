@@ -29,25 +29,27 @@ const (
 )
 
 var (
-	// ErrUnavailable means that this machine or this peer gives no shared memory.
-	ErrUnavailable = errors.New("genie: no shared memory")
-	// ErrBroken means that a peer broke the rules of the memory: the connection
+	// errUnavailable means that this machine or this peer gives no shared memory.
+	errUnavailable = errors.New("genie: no shared memory")
+	// errBroken means that a peer broke the rules of the memory: the connection
 	// cannot continue.
-	ErrBroken = errors.New("genie: shared memory is broken")
-	// ErrClosed is the error of rings of closed memory.
-	ErrClosed = errors.New("genie: shared memory is closed")
+	errBroken = errors.New("genie: shared memory is broken")
+	// errClosed is the error of rings of closed memory.
+	errClosed = errors.New("genie: shared memory is closed")
 )
 
-// Memory is one end of shared memory. Its writer and its reader are used by one
-// goroutine at a time each, Close by any.
+// Memory is one end of shared memory. One goroutine at a time writes (Room, Write),
+// one reads (Read, Skip), and any may Close.
 type Memory struct {
 	ring int
 
 	mu  sync.RWMutex // held for reading while the memory is accessed, never while anything waits
 	mem []byte       // nil when closed
 
-	w Writer
-	r Reader
+	out, in  int    // where the rings begin that this end writes and reads
+	outTaken int    // where the peer says how much it has taken
+	inTaken  int    // where this end says it
+	put, got uint64 // bytes written and read so far
 }
 
 // Size is the length of memory with rings of n bytes.
@@ -64,21 +66,16 @@ func ringOf(length int64) int {
 
 // newMemory is an end of mem; the maker writes into the second ring.
 func newMemory(mem []byte, ring int, maker bool) *Memory {
-	m := &Memory{mem: mem, ring: ring}
 	out, in := 0, 1
 	if maker {
 		out, in = 1, 0
 	}
-	m.w = Writer{m: m, at: headerBytes + out*ring, taken: takenAt + out*takenStride}
-	m.r = Reader{m: m, at: headerBytes + in*ring, taken: takenAt + in*takenStride}
-	return m
+	return &Memory{
+		mem: mem, ring: ring,
+		out: headerBytes + out*ring, outTaken: takenAt + out*takenStride,
+		in: headerBytes + in*ring, inTaken: takenAt + in*takenStride,
+	}
 }
-
-// Writer is this end's writer.
-func (m *Memory) Writer() *Writer { return &m.w }
-
-// Reader is this end's reader.
-func (m *Memory) Reader() *Reader { return &m.r }
 
 // Ring is how many bytes one ring holds.
 func (m *Memory) Ring() int { return m.ring }
@@ -103,76 +100,63 @@ func (m *Memory) counter(at int) *atomic.Uint64 {
 	return (*atomic.Uint64)(unsafe.Pointer(&m.mem[at]))
 }
 
-// Writer puts bytes into a ring.
-type Writer struct {
-	m         *Memory
-	at, taken int
-	put       uint64 // bytes put so far
+// Room is how many bytes can be written now.
+func (m *Memory) Room() (int, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.mem == nil {
+		return 0, errClosed
+	}
+	taken := m.counter(m.outTaken).Load()
+	if used := m.put - taken; taken <= m.put && used <= uint64(m.ring) {
+		return m.ring - int(used), nil
+	}
+	return 0, fmt.Errorf("%w: the peer says that it took %d bytes of %d", errBroken, taken, m.put)
 }
 
-// Room is how many bytes can be put now.
-func (w *Writer) Room() (int, error) {
-	w.m.mu.RLock()
-	defer w.m.mu.RUnlock()
-	if w.m.mem == nil {
-		return 0, ErrClosed
+// Write puts b into the ring to the peer, where there must be room.
+func (m *Memory) Write(b []byte) error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.mem == nil {
+		return errClosed
 	}
-	taken := w.m.counter(w.taken).Load()
-	if used := w.put - taken; taken <= w.put && used <= uint64(w.m.ring) {
-		return w.m.ring - int(used), nil
-	}
-	return 0, fmt.Errorf("%w: the peer says that it took %d bytes of %d", ErrBroken, taken, w.put)
-}
-
-// Write puts b into the ring, for which there must be room.
-func (w *Writer) Write(b []byte) error {
-	w.m.mu.RLock()
-	defer w.m.mu.RUnlock()
-	if w.m.mem == nil {
-		return ErrClosed
-	}
-	ring := w.m.mem[w.at : w.at+w.m.ring]
+	ring := m.mem[m.out : m.out+m.ring]
 	for len(b) > 0 {
-		n := copy(ring[w.put&uint64(w.m.ring-1):], b)
-		w.put += uint64(n)
+		n := copy(ring[m.put&uint64(m.ring-1):], b)
+		m.put += uint64(n)
 		b = b[n:]
 	}
 	return nil
 }
 
-// Reader takes bytes out of a ring. What the peer has announced is in it; a
-// peer that announces what it did not put there gets its own bytes back.
-type Reader struct {
-	m         *Memory
-	at, taken int
-	got       uint64 // bytes taken so far
-}
-
-// Read copies the next len(b) bytes out, once each.
-func (r *Reader) Read(b []byte) error {
-	r.m.mu.RLock()
-	defer r.m.mu.RUnlock()
-	if r.m.mem == nil {
-		return ErrClosed
+// Read copies the next len(b) bytes out of the ring from the peer, once each. What
+// the peer has announced is in it; a peer that announces what it did not put there
+// is given its own earlier bytes.
+func (m *Memory) Read(b []byte) error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.mem == nil {
+		return errClosed
 	}
-	ring := r.m.mem[r.at : r.at+r.m.ring]
+	ring := m.mem[m.in : m.in+m.ring]
 	for len(b) > 0 {
-		n := copy(b, ring[r.got&uint64(r.m.ring-1):])
-		r.got += uint64(n)
+		n := copy(b, ring[m.got&uint64(m.ring-1):])
+		m.got += uint64(n)
 		b = b[n:]
 	}
-	r.m.counter(r.taken).Store(r.got)
+	m.counter(m.inTaken).Store(m.got)
 	return nil
 }
 
 // Skip takes n bytes without reading them.
-func (r *Reader) Skip(n uint64) error {
-	r.m.mu.RLock()
-	defer r.m.mu.RUnlock()
-	if r.m.mem == nil {
-		return ErrClosed
+func (m *Memory) Skip(n uint64) error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.mem == nil {
+		return errClosed
 	}
-	r.got += n
-	r.m.counter(r.taken).Store(r.got)
+	m.got += n
+	m.counter(m.inTaken).Store(m.got)
 	return nil
 }

@@ -41,7 +41,7 @@ func TestRings(t *testing.T) {
 	var sent [2]bytes.Buffer
 	for range 200 {
 		for i, ends := range [][2]*Memory{{a, b}, {b, a}} {
-			room, err := ends[0].Writer().Room()
+			room, err := ends[0].Room()
 			require.NoError(t, err)
 			require.Equal(t, MinRing-sent[i].Len(), room)
 			if n := r.IntN(MinRing / 2); n <= room {
@@ -49,17 +49,17 @@ func TestRings(t *testing.T) {
 				for k := range data {
 					data[k] = byte(r.Uint32())
 				}
-				require.NoError(t, ends[0].Writer().Write(data))
+				require.NoError(t, ends[0].Write(data))
 				sent[i].Write(data)
 			}
 			if r.IntN(5) == 0 {
 				n := r.IntN(sent[i].Len() + 1)
 				sent[i].Next(n)
-				require.NoError(t, ends[1].Reader().Skip(uint64(n)))
+				require.NoError(t, ends[1].Skip(uint64(n)))
 				continue
 			}
 			got := make([]byte, r.IntN(sent[i].Len()+1))
-			require.NoError(t, ends[1].Reader().Read(got))
+			require.NoError(t, ends[1].Read(got))
 			require.True(t, bytes.Equal(sent[i].Next(len(got)), got))
 		}
 	}
@@ -111,21 +111,21 @@ func TestFreed(t *testing.T) {
 	go func() {
 		buf := make([]byte, MinRing/4)
 		for {
-			if err := a.Writer().Write(buf); err != nil {
+			if err := a.Write(buf); err != nil {
 				ended <- err
 				return
 			}
 		}
 	}()
-	require.NoError(t, b.Reader().Read(make([]byte, 10)))
+	require.NoError(t, b.Read(make([]byte, 10)))
 	a.Close()
 	a.Close()
-	require.ErrorIs(t, <-ended, ErrClosed)
-	_, err := a.Writer().Room()
-	require.ErrorIs(t, err, ErrClosed)
-	require.ErrorIs(t, a.Reader().Read(make([]byte, 1)), ErrClosed)
-	require.ErrorIs(t, a.Reader().Skip(1), ErrClosed)
-	require.NoError(t, b.Writer().Write(make([]byte, 10))) // which nobody reads
+	require.ErrorIs(t, <-ended, errClosed)
+	_, err := a.Room()
+	require.ErrorIs(t, err, errClosed)
+	require.ErrorIs(t, a.Read(make([]byte, 1)), errClosed)
+	require.ErrorIs(t, a.Skip(1), errClosed)
+	require.NoError(t, b.Write(make([]byte, 10))) // which nobody reads
 	b.Close()
 	require.Zero(t, mappings(t))
 }
@@ -134,22 +134,22 @@ func TestFreed(t *testing.T) {
 // said.
 func TestLies(t *testing.T) {
 	a, b := pair(t, MinRing)
-	says := func(n uint64) { b.counter(b.r.taken).Store(n) }
-	require.NoError(t, a.Writer().Write(make([]byte, 100)))
+	says := func(n uint64) { b.counter(b.inTaken).Store(n) }
+	require.NoError(t, a.Write(make([]byte, 100)))
 	room := func() error {
-		_, err := a.Writer().Room()
+		_, err := a.Room()
 		return err
 	}
 	require.NoError(t, room())
 	for _, lie := range []uint64{101, 1 << 40, 1<<64 - 1, 1 << 63} {
 		says(lie)
-		require.ErrorIs(t, room(), ErrBroken, "%d", lie)
+		require.ErrorIs(t, room(), errBroken, "%d", lie)
 	}
 	says(100)
 	require.NoError(t, room())
-	require.NoError(t, a.Writer().Write(make([]byte, MinRing)))
+	require.NoError(t, a.Write(make([]byte, MinRing)))
 	says(99)
-	require.ErrorIs(t, room(), ErrBroken)
+	require.ErrorIs(t, room(), errBroken)
 }
 
 // TestChangingBytes has a peer write to what is being read: what was read is a
@@ -157,10 +157,10 @@ func TestLies(t *testing.T) {
 func TestChangingBytes(t *testing.T) {
 	a, b := pair(t, MinRing)
 	data := bytes.Repeat([]byte{1}, 1000)
-	require.NoError(t, a.Writer().Write(data))
+	require.NoError(t, a.Write(data))
 	got := make([]byte, len(data))
-	require.NoError(t, b.Reader().Read(got))
-	copy(a.mem[a.w.at:], bytes.Repeat([]byte{2}, len(data)))
+	require.NoError(t, b.Read(got))
+	copy(a.mem[a.out:], bytes.Repeat([]byte{2}, len(data)))
 	require.Equal(t, data, got)
 }
 
@@ -248,7 +248,7 @@ func TestManyCallers(t *testing.T) {
 	}
 	offer.done.Wait() // it has given up
 	_, _, err = Present(t.Context(), offer.Name(), MinRing)
-	require.ErrorIs(t, err, ErrUnavailable)
+	require.ErrorIs(t, err, errUnavailable)
 	require.Nil(t, offer.Close(nil))
 }
 
@@ -262,14 +262,14 @@ func TestNames(t *testing.T) {
 		prefix + strings.Repeat("0", 31), prefix + strings.Repeat("0", 34), "x" + prefix + strings.Repeat("0", 32), prefix + strings.Repeat("0", 1<<16),
 	} {
 		_, _, err := Present(t.Context(), name, MinRing)
-		require.ErrorIs(t, err, ErrUnavailable, "%.40q", name)
+		require.ErrorIs(t, err, errUnavailable, "%.40q", name)
 		require.ErrorContains(t, err, "is none", "%.40q", name)
 	}
 	_, _, err = Present(t.Context(), prefix+strings.Repeat("0", 32), MinRing)
-	require.ErrorIs(t, err, ErrUnavailable)
+	require.ErrorIs(t, err, errUnavailable)
 	for _, n := range []int{0, 1, MinRing / 2, MinRing + 1, 2 * MaxRing} {
 		_, _, err = Present(t.Context(), prefix+strings.Repeat("0", 32), n)
-		require.ErrorIs(t, err, ErrUnavailable, "%d", n)
+		require.ErrorIs(t, err, errUnavailable, "%d", n)
 	}
 }
 
@@ -297,7 +297,7 @@ func TestHostileOffer(t *testing.T) {
 				answer(c)
 			}()
 			_, _, err = Present(t.Context(), offer, MinRing)
-			require.ErrorIs(t, err, ErrUnavailable)
+			require.ErrorIs(t, err, errUnavailable)
 			<-done
 		})
 	}
@@ -309,7 +309,7 @@ func TestHostileOffer(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		_, _, err = Present(ctx, offer, MinRing)
-		require.ErrorIs(t, err, ErrUnavailable)
+		require.ErrorIs(t, err, errUnavailable)
 	})
 	require.Zero(t, mappings(t))
 	require.Zero(t, descriptors(t, "genie"))
@@ -325,9 +325,9 @@ func TestSealed(t *testing.T) {
 	require.ErrorIs(t, unix.Ftruncate(fd, 1<<30), unix.EPERM)
 	_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_WRITE)
 	require.ErrorIs(t, err, unix.EPERM)
-	require.NoError(t, m.Writer().Write(make([]byte, 100)))
+	require.NoError(t, m.Write(make([]byte, 100)))
 	require.NoError(t, unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, Size(MinRing)))
-	_, err = m.Writer().Room() // its pages are zeros now, and no fault
+	_, err = m.Room() // its pages are zeros now, and no fault
 	require.NoError(t, err)
 }
 
@@ -342,7 +342,7 @@ func victim(name string) {
 	}
 	_, _ = os.Stdout.WriteString(hex.EncodeToString(proof) + "\n")
 	for {
-		_ = m.Writer().Write(make([]byte, MinRing))
+		_ = m.Write(make([]byte, MinRing))
 	}
 }
 
@@ -369,11 +369,11 @@ func TestKilledPeer(t *testing.T) {
 	m := offer.Close(proof)
 	require.NotNil(t, m)
 	buf := make([]byte, MinRing)
-	require.NoError(t, m.Reader().Read(buf))
+	require.NoError(t, m.Read(buf))
 	require.NoError(t, child.Process.Kill())
 	require.Error(t, child.Wait())
-	require.NoError(t, m.Reader().Read(buf))
-	require.NoError(t, m.Writer().Write(buf))
+	require.NoError(t, m.Read(buf))
+	require.NoError(t, m.Write(buf))
 	m.Close()
 	require.Zero(t, mappings(t))
 }

@@ -14,8 +14,8 @@ const HandOver = time.Second
 // Offer is an end that waits for the memory of its peer; this system has none.
 type Offer struct{}
 
-// Listen is [ErrUnavailable] on this system.
-func Listen() (*Offer, error) { return nil, fmt.Errorf("%w: this system has none", ErrUnavailable) }
+// Listen is an error on this system.
+func Listen() (*Offer, error) { return nil, fmt.Errorf("%w: this system has none", errUnavailable) }
 
 // Name is what the peer is told.
 func (o *Offer) Name() string { return "" }
@@ -23,9 +23,9 @@ func (o *Offer) Name() string { return "" }
 // Close ends the offer.
 func (o *Offer) Close([]byte) *Memory { return nil }
 
-// Present is [ErrUnavailable] on this system.
+// Present is an error on this system.
 func Present(context.Context, string, int) (*Memory, []byte, error) {
-	return nil, nil, fmt.Errorf("%w: this system has none", ErrUnavailable)
+	return nil, nil, fmt.Errorf("%w: this system has none", errUnavailable)
 }
 
 func unmap([]byte) {}

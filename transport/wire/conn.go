@@ -12,7 +12,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/genie-sdk/go/internal/shared"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -53,8 +52,8 @@ type Message struct {
 type Conn struct {
 	pipe   Pipe
 	count  Counter
-	beside sharedCounter                 // counts what does not go through the pipe
-	shared atomic.Pointer[shared.Memory] // for large payloads; nil for none, set before a frame uses it
+	beside sharedCounter         // counts what does not go through the pipe
+	shared atomic.Pointer[Rings] // for large payloads; nil for none, set before a frame uses it
 
 	lock    chan struct{} // holds one token; its holder writes
 	writing atomic.Uint64 // number of the frame being written, 0 for none
@@ -101,7 +100,7 @@ func (c *Conn) Close() error {
 		close(c.closed)
 		err = c.pipe.Close()
 		if m := c.shared.Load(); m != nil {
-			m.Close()
+			(*m).Close()
 		}
 	})
 	return err

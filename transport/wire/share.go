@@ -2,7 +2,6 @@ package wire
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"net"
@@ -11,7 +10,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/genie-sdk/go/internal/shared"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -36,11 +34,29 @@ type sharedCounter interface {
 	AddShared(sent, received int)
 }
 
+// Rings are a ring of bytes in each direction, in memory that both ends map. One
+// goroutine at a time writes (Room, Write), one reads (Read, Skip), and any may
+// Close. What a peer does to the memory is an error at most.
+type Rings interface {
+	// Ring is how many bytes one ring holds.
+	Ring() int
+	// Room is how many bytes can be written now.
+	Room() (int, error)
+	// Write puts b into the ring to the peer, where there must be room.
+	Write(b []byte) error
+	// Read copies the next len(b) bytes out of the ring from the peer.
+	Read(b []byte) error
+	// Skip takes n bytes without reading them.
+	Skip(n uint64) error
+	// Close frees the memory, once nothing reads or writes it.
+	Close()
+}
+
 // Share moves the large payloads of the connection through m, in both
 // directions, and takes m over. Both ends call it before they send a frame
 // after Hello: the worker before it answers, the client when it has the answer.
-func (c *Conn) Share(m *shared.Memory) {
-	c.shared.Store(m)
+func (c *Conn) Share(m Rings) {
+	c.shared.Store(&m)
 	select {
 	case <-c.closed:
 		m.Close()
@@ -55,7 +71,7 @@ func (c *Conn) Shared() bool { return c.shared.Load() != nil }
 // memory.
 func (c *Conn) shares(n uint64) bool {
 	m := c.shared.Load()
-	return m != nil && n >= SharedFrom && n <= uint64(m.Ring())
+	return m != nil && n >= SharedFrom && n <= uint64((*m).Ring())
 }
 
 // sendShared waits for room in shared memory and for its turn, and writes one
@@ -67,14 +83,15 @@ func (c *Conn) sendShared(ctx context.Context, h Header, control proto.Message, 
 		if err := c.acquire(ctx); err != nil {
 			return false, err
 		}
-		room, err := c.shared.Load().Writer().Room()
+		room, err := (*c.shared.Load()).Room()
 		if err == nil && uint64(room) >= h.Payload {
 			return c.writeFrame(ctx, h, control, pieces, nil)
 		}
 		c.lock <- struct{}{}
 		if err != nil {
+			err = c.broken(err)
 			_ = c.Close()
-			return false, broken(err)
+			return false, err
 		}
 		if time.Since(begun) < spinForRoom {
 			runtime.Gosched()
@@ -104,13 +121,13 @@ func (c *Conn) pause(ctx context.Context, d time.Duration) error {
 // put puts a frame's payload into shared memory and returns its checksum. It is
 // called with the token, when there is room.
 func (c *Conn) put(pieces []Segment) (crc uint32, err error) {
-	w := c.shared.Load().Writer()
+	w := *c.shared.Load()
 	for _, p := range pieces {
 		for b := p.Data; len(b) > 0; {
 			k := min(len(b), shareStep)
 			crc = crc32.Update(crc, castagnoli, b[:k])
 			if err := w.Write(b[:k]); err != nil {
-				return 0, broken(err)
+				return 0, c.broken(err)
 			}
 			b = b[k:]
 		}
@@ -125,7 +142,7 @@ func (c *Conn) checkShared(h Header) error {
 	if h.Flags&FlagShared == 0 {
 		return nil
 	}
-	if m := c.shared.Load(); m == nil || h.Payload > uint64(m.Ring()) {
+	if m := c.shared.Load(); m == nil || h.Payload > uint64((*m).Ring()) {
 		return fmt.Errorf("%w: payload of %d bytes in shared memory that is not there", transport.ErrProtocol, h.Payload)
 	}
 	return nil
@@ -134,10 +151,10 @@ func (c *Conn) checkShared(h Header) error {
 // readShared reads a payload out of shared memory, as ReadPayload does. What is
 // checked is the copy in the sink, whatever becomes of the memory.
 func (c *Conn) readShared(h Header, sink *Sink, cause plan.Cause, bad error) (_, err error) {
-	r := c.shared.Load().Reader()
+	r := *c.shared.Load()
 	if sink == nil || bad != nil {
 		if err := r.Skip(h.Payload); err != nil {
-			return bad, broken(err)
+			return bad, c.broken(err)
 		}
 		c.took(cause, int(h.Payload))
 		return bad, nil
@@ -147,7 +164,7 @@ func (c *Conn) readShared(h Header, sink *Sink, cause plan.Cause, bad error) (_,
 		var b []byte
 		b, cause = sink.next(min(left, shareStep))
 		if err := r.Read(b); err != nil {
-			return nil, broken(err)
+			return nil, c.broken(err)
 		}
 		c.took(cause, len(b))
 		crc = crc32.Update(crc, castagnoli, b)
@@ -167,11 +184,13 @@ func (c *Conn) took(cause plan.Cause, n int) {
 }
 
 // broken is an error of shared memory as one of the connection.
-func broken(err error) error {
-	if errors.Is(err, shared.ErrClosed) {
+func (c *Conn) broken(err error) error {
+	select {
+	case <-c.closed:
 		return fmt.Errorf("%w: connection", transport.ErrClosed)
+	default:
+		return fmt.Errorf("%w: %w", transport.ErrProtocol, err)
 	}
-	return fmt.Errorf("%w: %w", transport.ErrProtocol, err)
 }
 
 // Direct is the address of this end of a connection between two processes of
