@@ -57,11 +57,12 @@ func (s *Session) newCall(ctx context.Context, l *loop, sch *scheduled, feed Fee
 	return call, nil
 }
 
-func (s *Session) execute(ctx context.Context, l *loop, sch *scheduled, feed Feed, outputs []*lazy.Tensor) ([]*Value, error) {
+func (s *Session) execute(ctx context.Context, l *loop, sch *scheduled, feed Feed, into [][]byte, outputs []*lazy.Tensor) ([]*Value, error) {
 	call, err := s.newCall(ctx, l, sch, feed)
 	if err != nil {
 		return nil, err
 	}
+	call.Into = sch.direct(into, sch.Plan)
 	s.runs(l)
 	runCtx, span := s.c.span(ctx, "genie.Run", sch.Plan)
 	begin := time.Now()
@@ -89,11 +90,21 @@ func (s *Session) execute(ctx context.Context, l *loop, sch *scheduled, feed Fee
 		}
 		o := from.Outputs[r.Output]
 		if sch.copied[i] {
-			o.Tensor.Shape, o.Tensor.Data = slices.Clone(o.Tensor.Shape), slices.Clone(o.Tensor.Data)
+			o.Tensor.Shape = slices.Clone(o.Tensor.Shape)
+			if into == nil || into[i] == nil {
+				o.Tensor.Data = slices.Clone(o.Tensor.Data)
+			}
 		}
+		settle(into, i, &o.Tensor)
 		out[i] = &Value{t: o.Tensor}
 		if !o.Handle.IsZero() {
 			out[i].kept = &kept{s: s, from: s.remote, h: o.Handle, turn: oneToken()}
+			if into != nil && into[i] != nil { // a policy retained what was not to be
+				if err := out[i].ReadInto(ctx, into[i]); err != nil {
+					return nil, err
+				}
+				out[i].kept.here.Store(&into[i])
+			}
 		}
 	}
 	return out, nil

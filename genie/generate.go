@@ -266,7 +266,7 @@ func (g *generation) step(ctx context.Context, n int, rows [][]int) ([]int32, er
 	if g.r.OnLogits != nil {
 		outputs = append(outputs, g.lm.Logits)
 	}
-	out, err := g.s.runNow(ctx, feed, false, outputs)
+	out, err := g.s.runNow(ctx, feed, false, nil, outputs)
 	if err != nil {
 		return nil, err
 	}

@@ -124,6 +124,9 @@ func dial(ctx context.Context, executor string, o options) (transport.Executor, 
 		if o.dial != nil {
 			opts = append(opts, tcp.WithDialer(o.dial))
 		}
+		if o.sockets {
+			opts = append(opts, tcp.WithoutSharedMemory())
+		}
 		if o.retry {
 			opts = append(opts, tcp.WithRetryOverloaded())
 		}

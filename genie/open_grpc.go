@@ -20,6 +20,9 @@ func dialGRPC(ctx context.Context, addr string, reconnect time.Duration, o optio
 	if o.dial != nil {
 		opts = append(opts, rpc.WithDialer(o.dial))
 	}
+	if o.sockets {
+		opts = append(opts, rpc.WithoutSharedMemory())
+	}
 	if o.retry {
 		opts = append(opts, rpc.WithRetryOverloaded())
 	}

@@ -28,6 +28,8 @@ type options struct {
 
 	profile bool // runs are profiled
 
+	sockets bool // large payloads stay on the socket
+
 	retry bool // retry what an overloaded worker refused
 
 	measured *measure.Policy // of a measurement; nil for none
@@ -104,6 +106,13 @@ func WithProgress(p transport.Progress) Option {
 func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) Option {
 	return optionFunc(func(o *options) { o.dial = dial })
 }
+
+// WithoutSharedMemory keeps the payloads of a worker on this machine on the
+// socket. By default those of 32 KiB and more go through memory that the client
+// and a worker of the same user share: it is not encrypted, also where the
+// connection is, and no other user can read it. The ledger counts the same bytes
+// by the same causes either way.
+func WithoutSharedMemory() Option { return optionFunc(func(o *options) { o.sockets = true }) }
 
 // WithProfile makes the executor measure each group of steps of every run: its
 // kernel, time and bytes. [Client.Stats] returns the sums by plan, in

@@ -118,16 +118,16 @@ func (s *Session) forget() bool {
 // pair that was declared carried after the session got its state is refused
 // with [ErrState] until a Reset.
 func (s *Session) Run(ctx context.Context, feed Feed, outputs ...*lazy.Tensor) ([]*Value, error) {
-	return s.run(ctx, feed, false, outputs)
+	return s.run(ctx, feed, false, nil, outputs)
 }
 
 // RunRetain is [Session.Run], but retains the results on the executor, if the
 // policy supports that, until they are read or fed to another run.
 func (s *Session) RunRetain(ctx context.Context, feed Feed, outputs ...*lazy.Tensor) ([]*Value, error) {
-	return s.run(ctx, feed, true, outputs)
+	return s.run(ctx, feed, true, nil, outputs)
 }
 
-func (s *Session) run(ctx context.Context, feed Feed, keep bool, outputs []*lazy.Tensor) ([]*Value, error) {
+func (s *Session) run(ctx context.Context, feed Feed, keep bool, into [][]byte, outputs []*lazy.Tensor) ([]*Value, error) {
 	if _, err := graphOf(outputs); err != nil {
 		return nil, err
 	}
@@ -136,11 +136,11 @@ func (s *Session) run(ctx context.Context, feed Feed, keep bool, outputs []*lazy
 		return nil, err
 	}
 	defer s.leave()
-	return s.runNow(ctx, feed, keep, outputs)
+	return s.runNow(ctx, feed, keep, into, outputs)
 }
 
 // runNow is a run with the turn.
-func (s *Session) runNow(ctx context.Context, feed Feed, keep bool, outputs []*lazy.Tensor) ([]*Value, error) {
+func (s *Session) runNow(ctx context.Context, feed Feed, keep bool, into [][]byte, outputs []*lazy.Tensor) ([]*Value, error) {
 	g, err := graphOf(outputs)
 	if err != nil {
 		return nil, err
@@ -153,7 +153,7 @@ func (s *Session) runNow(ctx context.Context, feed Feed, keep bool, outputs []*l
 		return nil, err
 	}
 	for replays := 0; ; replays++ {
-		out, err := s.runHere(ctx, l, feed, keep, outputs)
+		out, err := s.runHere(ctx, l, feed, keep, into, outputs)
 		if replays == maxReplays || !s.c.recovers(ctx, err) || l.gone != nil {
 			return out, err
 		}
@@ -178,18 +178,21 @@ func (s *Session) ready(ctx context.Context) error {
 }
 
 // runHere is a run on the current executor.
-func (s *Session) runHere(ctx context.Context, l *loop, feed Feed, keep bool, outputs []*lazy.Tensor) ([]*Value, error) {
+func (s *Session) runHere(ctx context.Context, l *loop, feed Feed, keep bool, into [][]byte, outputs []*lazy.Tensor) ([]*Value, error) {
 	if l.gone != nil {
 		return nil, l.gone
 	}
 	if err := l.bind(feed); err != nil {
 		return nil, err
 	}
+	if err := l.checkInto(into, outputs); err != nil {
+		return nil, err
+	}
 	sch, err := s.schedule(ctx, l, feed, keep, outputs)
 	if err != nil {
 		return nil, err
 	}
-	return s.execute(ctx, l, sch, feed, outputs)
+	return s.execute(ctx, l, sch, feed, into, outputs)
 }
 
 // loop is what the session knows of a program, with names for what it carries.

@@ -134,6 +134,13 @@ type Call struct {
 	// In a loop it is all runs of this call. The profile is memory that the
 	// session holds.
 	Profile bool
+	// Into, if not nil, has an entry for each of the plan's outputs, in their
+	// order: the memory that a downloaded output goes to, exactly as long as the
+	// output, or nil for memory of its own. It saves a large result a copy and
+	// fresh memory. When Run has returned, nothing writes to it; after an error
+	// its content is undefined. An executor may leave it unused: the output that
+	// it returns is then in other memory.
+	Into [][]byte
 }
 
 // Input is the bytes of an input or the handle of a retained value.

@@ -14,6 +14,7 @@ import (
 type Ledger struct {
 	sent, received             [plan.NumCauses]atomic.Int64
 	socketSent, socketReceived atomic.Int64
+	sharedSent, sharedReceived atomic.Int64
 	roundTrips                 atomic.Int64
 
 	of []*Ledger // added to what this one counts
@@ -39,6 +40,15 @@ func (l *Ledger) AddSocket(sent, received int) {
 	}
 }
 
+// AddShared counts bytes that went through memory shared with the peer instead
+// of the socket. They are bytes of the connection all the same, so they are
+// among those of [Ledger.AddSocket] too.
+func (l *Ledger) AddShared(sent, received int) {
+	l.AddSocket(sent, received)
+	l.sharedSent.Add(int64(sent))
+	l.sharedReceived.Add(int64(received))
+}
+
 // AddRoundTrips counts requests that wait for their answers. A negative n takes
 // back requests that were not sent in the end.
 func (l *Ledger) AddRoundTrips(n int64) { l.roundTrips.Add(n) }
@@ -49,7 +59,10 @@ type Snapshot struct {
 	Received       ByCause `json:"received"`
 	SocketSent     int64   `json:"socket_sent"`
 	SocketReceived int64   `json:"socket_received"`
-	RoundTrips     int64   `json:"round_trips"`
+	// Those of SocketSent and SocketReceived that went through shared memory.
+	SharedSent     int64 `json:"shared_sent,omitempty"`
+	SharedReceived int64 `json:"shared_received,omitempty"`
+	RoundTrips     int64 `json:"round_trips"`
 }
 
 // ByCause is bytes by cause, indexed by [plan.Cause].
@@ -83,6 +96,7 @@ func (l *Ledger) Snapshot() Snapshot {
 		s.Received[i] = l.received[i].Load()
 	}
 	s.SocketSent, s.SocketReceived = l.socketSent.Load(), l.socketReceived.Load()
+	s.SharedSent, s.SharedReceived = l.sharedSent.Load(), l.sharedReceived.Load()
 	s.RoundTrips = l.roundTrips.Load()
 	for _, one := range l.of {
 		s = s.add(one.Snapshot())
@@ -110,6 +124,8 @@ func (s Snapshot) Sub(o Snapshot) Snapshot {
 	}
 	s.SocketSent -= o.SocketSent
 	s.SocketReceived -= o.SocketReceived
+	s.SharedSent -= o.SharedSent
+	s.SharedReceived -= o.SharedReceived
 	s.RoundTrips -= o.RoundTrips
 	return s
 }

@@ -36,6 +36,10 @@ type Options struct {
 	MaxStepFLOPs float64
 	// TLS encrypts connections; nil for none.
 	TLS *tls.Config
+	// NoSharedMemory leaves large payloads of clients on this machine on the
+	// socket. Otherwise they go through memory shared with clients of the worker's
+	// own user, also where TLS encrypts the connection.
+	NoSharedMemory bool
 	// Log is the logger; nil discards.
 	Log *slog.Logger
 }
@@ -52,7 +56,7 @@ func Open(o Options) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Worker{e, worker.New(worker.Options{Engine: worker.ForEngine(e), MaxRunning: o.Threads, TLS: o.TLS, Log: o.Log})}, nil
+	return &Worker{e, worker.New(worker.Options{Engine: worker.ForEngine(e), MaxRunning: o.Threads, TLS: o.TLS, Log: o.Log, NoSharedMemory: o.NoSharedMemory})}, nil
 }
 
 // ServeTCP accepts connections of package transport/tcp from l, which it closes,

@@ -38,6 +38,7 @@ type workerOptions struct {
 	int8      bool
 	stepFLOPs float64
 	stopOnEOF bool
+	shared    string // memory with clients of this machine
 	lease     time.Duration
 	json      bool
 	memory    memoryOptions
@@ -46,6 +47,12 @@ type workerOptions struct {
 	drain     time.Duration
 	watch     watchOptions
 }
+
+// The values of --shared-memory.
+const (
+	sharedAuto = "auto"
+	sharedOff  = "off"
+)
 
 func (a *app) workerCommand() *cobra.Command {
 	o := workerOptions{devices: a.devices}
@@ -87,6 +94,7 @@ it at once.`,
 	f.Float64Var(&o.stepFLOPs, "max-step-flops", 0, "maximum floating-point operations of one step of a run, such as 1e12; a run with a larger step is refused before it begins; 0 means no limit")
 	o.memory.flags(f)
 	f.DurationVar(&o.lease, "lease", 30*time.Second, "how long a session outlives a lost connection, counted from the last message of its client")
+	f.StringVar(&o.shared, "shared-memory", sharedAuto, "how large payloads of clients on this machine travel: auto shares memory with those of the worker's own user, off leaves them on the socket")
 	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "also stop when standard input ends, that is, with the program that holds its other end")
 	o.access.flags(f)
 	o.peers.flags(f)
@@ -116,6 +124,8 @@ func (o *workerOptions) check() error {
 		return usagef("--max-queue is %d, --max-running is %d", o.queue, o.running)
 	case !(o.stepFLOPs >= 0):
 		return usagef("--max-step-flops is %v", o.stepFLOPs)
+	case o.shared != sharedAuto && o.shared != sharedOff:
+		return usagef("--shared-memory is %q; there is %s, %s", o.shared, sharedAuto, sharedOff)
 	case o.drain < 0:
 		return usagef("--drain-timeout is %v", o.drain)
 	}
@@ -160,7 +170,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 		}()
 	}
 	log := o.watch.logger(a)
-	opts := worker.Options{Log: log, Lease: o.lease, MaxQueue: o.queue}
+	opts := worker.Options{Log: log, Lease: o.lease, MaxQueue: o.queue, NoSharedMemory: o.shared == sharedOff}
 	warnings, err := o.admitted(&opts, listeners)
 	if err != nil {
 		return err

@@ -71,6 +71,7 @@ func TestWorkerRefuses(t *testing.T) {
 		{"threads", []string{"--threads", "-1"}, 2, "--threads"},
 		{"max batch", []string{"--max-batch", "0"}, 2, "--max-batch"},
 		{"lease", []string{"--lease", "0s"}, 2, "--lease"},
+		{"shared memory", []string{"--shared-memory", "on"}, 2, "--shared-memory"},
 		{"argument", []string{"tcp://127.0.0.1:0"}, 2, "takes no argument"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

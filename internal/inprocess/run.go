@@ -119,6 +119,9 @@ func (s *session) Run(ctx context.Context, call transport.Call) (transport.Resul
 		return transport.Result{}, err
 	}
 	defer s.leave()
+	if err := call.CheckInto(ref.program.Plan()); err != nil {
+		return transport.Result{}, err
+	}
 	c, err := s.start(ctx, ref, call)
 	if err != nil {
 		return transport.Result{}, err
@@ -129,7 +132,11 @@ func (s *session) Run(ctx context.Context, call transport.Call) (transport.Resul
 	for i := range p.Outputs {
 		t, h := c.Output(i)
 		t.Shape = slices.Clone(t.Shape)
-		t.Data = slices.Clone(t.Data)
+		if t.Data != nil {
+			into := call.OutputMemory(i, len(t.Data))
+			copy(into, t.Data)
+			t.Data = into
+		}
 		res.Outputs[i] = transport.OutputValue{Tensor: t, Handle: h}
 	}
 	return res, nil

@@ -155,6 +155,28 @@ func ctxError(ctx context.Context) error {
 
 // Read implements [transport.Session].
 func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tensor, error) {
+	return s.read(ctx, h, slices.Clone[[]byte])
+}
+
+// ReadInto implements [transport.IntoReader].
+func (s *session) ReadInto(ctx context.Context, h transport.Handle, dst []byte) (transport.Tensor, error) {
+	var wrong error
+	t, err := s.read(ctx, h, func(data []byte) []byte {
+		if len(data) != len(dst) {
+			wrong = fmt.Errorf("%w: a value of %d bytes, its memory has %d", transport.ErrShape, len(data), len(dst))
+			return nil
+		}
+		copy(dst, data)
+		return dst
+	})
+	if err = errors.Join(err, wrong); err != nil {
+		return transport.Tensor{}, err
+	}
+	return t, nil
+}
+
+// read reads a value, of which take makes a copy.
+func (s *session) read(ctx context.Context, h transport.Handle, take func([]byte) []byte) (transport.Tensor, error) {
 	ctx, err := s.enter(ctx)
 	if err != nil {
 		if errors.Is(err, transport.ErrClosed) { // with all its values
@@ -167,8 +189,11 @@ func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tenso
 		return transport.Tensor{}, err
 	}
 	t, err := s.es.Read(h)
-	t.Shape, t.Data = slices.Clone(t.Shape), slices.Clone(t.Data)
-	return t, err
+	if err != nil {
+		return transport.Tensor{}, err
+	}
+	t.Shape, t.Data = slices.Clone(t.Shape), take(t.Data)
+	return t, nil
 }
 
 // Release implements [transport.Session].

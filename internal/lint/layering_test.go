@@ -37,7 +37,8 @@ var layers = []layer{
 	{"transport/wire", []string{"internal/memory", "transport", "transport/plan", "transport/wire/wirepb"}},
 	{"transport/wire/grpcwire", []string{"transport", "transport/plan", "transport/wire"}},
 	{"transport/wire/tlswire", []string{"transport/plan", "transport/wire"}},
-	{"transport/internal/remote", []string{"internal/memory", "transport", "transport/plan", "transport/wire", "transport/wire/wirepb"}},
+	{"internal/shared", nil},
+	{"transport/internal/remote", []string{"internal/memory", "internal/shared", "transport", "transport/plan", "transport/wire", "transport/wire/wirepb"}},
 	{"transport/credentials", nil},
 	{"transport/internal/secure", []string{"transport", "transport/credentials", "transport/wire/tlswire"}},
 	{"transport/tcp", []string{"transport", "transport/credentials", "transport/internal/remote", "transport/internal/secure", "transport/wire"}},
@@ -99,7 +100,7 @@ var layers = []layer{
 	{"internal/connlimit", []string{"transport"}},
 	{"internal/worker", []string{
 		"internal/admission", "internal/budget", "internal/checkpoint", "internal/connlimit", "internal/engine", "internal/host", "internal/memory", "internal/safetensors",
-		"internal/tickets", "internal/weightcache", "internal/worker/meter",
+		"internal/shared", "internal/tickets", "internal/weightcache", "internal/worker/meter",
 		"transport", "transport/loops", "transport/plan", "transport/wire/...",
 	}},
 	{"internal/weightcache", []string{"transport", "transport/plan"}},

@@ -55,6 +55,7 @@ type conn struct {
 	wg       sync.WaitGroup       // requests that wait or run in sessions, and uploads
 	cost     int64                // bytes of its buffers
 	paid     bool                 // from the worker's memory budget
+	lent     int64                // bytes of the memory that it shares with its client
 	readers  readers              // whether the client reads its answers
 	slots    int64                // requests that its tenant has paid for; the receiving goroutine owns it
 	silent   atomic.Int64         // how long the client had been silent when it was given up
@@ -185,12 +186,14 @@ func (c *conn) handshake() (every time.Duration, err error) {
 	}
 	c.wc.LimitControl(wire.MaxControl)
 	c.features = wire.Features(m.GetFeatures())
+	proof := c.shareMemory(&m)
 	return wire.EveryMillis(m.GetHeartbeatMs()), c.send(&wire.Message{Type: wire.TypeHello, Flags: wire.FlagAnswer, Control: &wirepb.Hello{
 		Version: wire.Version, Epoch: c.s.opts.Engine.Epoch(), Pid: uint32(os.Getpid()),
 		Cpu:             c.s.opts.Engine.Stats().CPU,
 		MaxFramePayload: wire.MaxFramePayload, MaxMessagePayload: c.s.opts.MaxMessage,
 		HeartbeatMs: wire.HeartbeatMillis(c.s.opts.Silence),
 		Features:    uint64(c.s.features()), Peer: c.s.peer(), Nonce: c.nonce[:],
+		MemoryProof: proof,
 	}})
 }
 

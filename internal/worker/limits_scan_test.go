@@ -21,7 +21,7 @@ import (
 // Each number in them is a limit, or is excused in excused. Elsewhere the names
 // say which numbers are limits.
 var between = []string{
-	"genie", "internal/access", "internal/admission", "internal/budget", "internal/connlimit", "internal/weightcache",
+	"genie", "internal/access", "internal/admission", "internal/budget", "internal/connlimit", "internal/shared", "internal/weightcache",
 	"internal/worker", "internal/worker/admin", "transport", "transport/credentials", "transport/internal/remote",
 	"transport/internal/secure", "transport/plan", "transport/rpc", "transport/tcp", "transport/wire", "transport/wire/grpcwire",
 	"transport/wire/tlswire",

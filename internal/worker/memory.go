@@ -63,7 +63,7 @@ func (c *conn) unpay() {
 	}
 	if c.tenant != nil {
 		c.tenant.bytes.give(c.toll())
-		c.s.uncharge(c.tenant, c.slots*streamBytes)
+		c.s.uncharge(c.tenant, c.slots*streamBytes+c.lent)
 	}
 }
 

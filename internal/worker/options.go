@@ -69,6 +69,11 @@ type Options struct {
 	// Advertise is where other workers dial this one, such as
 	// "tcp://10.0.0.7:7070"; where the client did when empty.
 	Advertise string
+	// NoSharedMemory leaves the payloads of clients on this machine on their
+	// sockets. Otherwise those of at least [wire.SharedFrom] go through memory
+	// that the worker shares with a client of its own user, one for each
+	// connection.
+	NoSharedMemory bool
 
 	handshake time.Duration // time to authenticate; [wire.HandshakeTimeout] when 0
 	claimIdle time.Duration // see claims; for tests

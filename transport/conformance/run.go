@@ -57,6 +57,7 @@ func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options)
 		{"Storage", testStorage},
 		{"TwoForms", testTwoForms},
 		{"LargeTensors", testLargeTensors},
+		{"Into", testInto},
 		{"Progress", testProgress},
 		{"BadCalls", testBadCalls},
 		{"BadPlans", testBadPlans},

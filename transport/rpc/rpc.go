@@ -40,6 +40,7 @@ type options struct {
 	given      credentials.Client
 	tracer     transport.Tracer
 	ledger     *transport.Ledger
+	sockets    bool // keep large payloads on the socket
 }
 
 type optionFunc func(*options)
@@ -107,6 +108,11 @@ func (o *options) dialOptions() []grpc.DialOption {
 
 const grpcBuffer = 256 << 10
 
+// WithoutSharedMemory keeps large payloads on the socket. Otherwise a client and
+// a worker of one user on one machine share memory for them: this is not
+// encrypted, also where the connection is, and no other user can read it.
+func WithoutSharedMemory() Option { return optionFunc(func(o *options) { o.sockets = true }) }
+
 // WithCredentials sets TLS for the connection and the client's token. The
 // default is neither.
 func WithCredentials(c credentials.Client) Option {
@@ -137,12 +143,16 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	cfg := remote.Config{Addr: url, Ledger: o.ledger, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence, RetryOverloaded: o.overload, Tracer: o.tracer}
 	x, err := remote.Dial(ctx, cfg, o.retry, func(ctx context.Context) (*remote.Client, error) {
 		creds := newCreds(guard, addr, cfg.Ledger) // repeated for each connection: files and token may have changed
-		pipe, err := connect(ctx, addr, &o, creds)
+		direct := ""
+		pipe, err := connect(ctx, addr, &o, creds, func(conn net.Conn) { direct = wire.Direct(conn) })
 		if err != nil {
 			return nil, remote.Describe("connection", url, creds.reason(err))
 		}
 		cfg := cfg
 		cfg.Token = creds.token
+		if !o.sockets {
+			cfg.Direct = direct
+		}
 		return remote.Open(ctx, pipe, cfg)
 	})
 	if err != nil {
@@ -155,8 +165,8 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 // a handshake and has to rejoin its sessions.
 var errRedial = errors.New("the connection is not made a second time")
 
-// connect dials and opens the stream.
-func connect(ctx context.Context, addr string, o *options, creds *creds) (wire.Pipe, error) {
+// connect dials and opens the stream. opened is called with the connection.
+func connect(ctx context.Context, addr string, o *options, creds *creds, opened func(net.Conn)) (wire.Pipe, error) {
 	var dialled atomic.Bool
 	life := &wire.Activity{}
 	dial := func(ctx context.Context, addr string) (net.Conn, error) {
@@ -167,6 +177,7 @@ func connect(ctx context.Context, addr string, o *options, creds *creds) (wire.P
 		if err != nil {
 			return nil, creds.failed(remote.NotDialled(err))
 		}
+		opened(conn)
 		return grpcwire.WatchConn(conn, life), nil
 	}
 	cc, err := grpc.NewClient("passthrough:///"+addr, append(o.dialOptions(),

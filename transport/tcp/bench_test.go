@@ -1,6 +1,7 @@
 package tcp_test
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/tcp"
 )
 
 // first is a plan that takes n floats and gives the first back.
@@ -30,9 +32,9 @@ func first(n int) *plan.Plan {
 	}
 }
 
-func prepare(b *testing.B, p *plan.Plan) (transport.Session, transport.PlanRef) {
+func prepare(b *testing.B, p *plan.Plan, opts ...tcp.Option) (transport.Session, transport.PlanRef) {
 	b.Helper()
-	ex := dial(b, workertest.Start(b, nil))
+	ex := dial(b, workertest.Start(b, nil), opts...)
 	b.Cleanup(func() { _ = ex.Close() })
 	s, err := ex.NewSession(b.Context())
 	require.NoError(b, err)
@@ -55,35 +57,39 @@ func BenchmarkRoundTrip(b *testing.B) {
 	})
 }
 
-const uploadBytes = 256 << 20
-
-// BenchmarkUpload is a run with a large input, beside the same bytes through a
-// bare socket.
+// BenchmarkUpload is a run with a large input, through a socket and through
+// shared memory, beside the same bytes through a bare socket.
 func BenchmarkUpload(b *testing.B) {
-	data := make([]byte, uploadBytes)
-	for i := range data {
-		data[i] = byte(i * 7)
-	}
-	s, ref := prepare(b, first(len(data)/4))
-	call := transport.Call{Plan: ref, Inputs: []transport.Input{{Data: data}}}
-	socket := rawSocket(b, len(data))
-	for _, by := range []struct {
-		name string
-		send func(b *testing.B)
-	}{
-		{"socket", func(*testing.B) { socket(data) }},
-		{"tcp", func(b *testing.B) {
-			if _, err := s.Run(b.Context(), call); err != nil {
-				b.Fatal(err)
+	for _, mib := range []int{16, 256} {
+		data := make([]byte, mib<<20)
+		for i := range data {
+			data[i] = byte(i * 7)
+		}
+		socket := rawSocket(b, len(data))
+		run := func(opts ...tcp.Option) func(b *testing.B) {
+			s, ref := prepare(b, first(len(data)/4), opts...)
+			call := transport.Call{Plan: ref, Inputs: []transport.Input{{Data: data}}}
+			return func(b *testing.B) {
+				if _, err := s.Run(b.Context(), call); err != nil {
+					b.Fatal(err)
+				}
 			}
-		}},
-	} {
-		b.Run(benchname.Of("upload", by.name, "size=256MiB"), func(b *testing.B) {
-			b.SetBytes(uploadBytes)
-			for b.Loop() {
-				by.send(b)
-			}
-		})
+		}
+		for _, by := range []struct {
+			name string
+			send func(b *testing.B)
+		}{
+			{"socket", func(*testing.B) { socket(data) }},
+			{"tcp", run(tcp.WithoutSharedMemory())},
+			{"tcp-shared", run()},
+		} {
+			b.Run(benchname.Of("upload", by.name, fmt.Sprintf("size=%dMiB", mib)), func(b *testing.B) {
+				b.SetBytes(int64(len(data)))
+				for b.Loop() {
+					by.send(b)
+				}
+			})
+		}
 	}
 }
 

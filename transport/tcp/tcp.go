@@ -33,6 +33,7 @@ type options struct {
 	given      credentials.Client
 	tracer     transport.Tracer
 	ledger     *transport.Ledger
+	sockets    bool // keep large payloads on the socket
 }
 
 type optionFunc func(*options)
@@ -79,6 +80,11 @@ func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) O
 	return optionFunc(func(o *options) { o.dial = dial })
 }
 
+// WithoutSharedMemory keeps large payloads on the socket. Otherwise a client and
+// a worker of one user on one machine share memory for them: this is not
+// encrypted, also where the connection is, and no other user can read it.
+func WithoutSharedMemory() Option { return optionFunc(func(o *options) { o.sockets = true }) }
+
 // WithCredentials sets TLS for the connection and the client's token. The
 // default is neither.
 func WithCredentials(c credentials.Client) Option {
@@ -122,6 +128,9 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 		}
 		cfg := cfg
 		cfg.Token = token
+		if !o.sockets {
+			cfg.Direct = wire.Direct(conn)
+		}
 		return remote.Open(ctx, pipe, cfg)
 	})
 	if err != nil {

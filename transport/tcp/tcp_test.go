@@ -17,9 +17,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func dial(t testing.TB, w *workertest.Worker) transport.Executor {
+func dial(t testing.TB, w *workertest.Worker, opts ...tcp.Option) transport.Executor {
 	t.Helper()
-	ex, err := tcp.Dial(t.Context(), w.TCP)
+	ex, err := tcp.Dial(t.Context(), w.TCP, opts...)
 	require.NoError(t, err)
 	return ex
 }

@@ -50,10 +50,14 @@ func (c *Conn) Await() (whole bool, err error) {
 		return false, unawaited(head, err)
 	}
 	h, err := parseHeader(head)
-	if err != nil || h.Control+h.Payload > uint64(p.Room()-HeaderLen) {
+	here := h.Control + h.Payload
+	if h.Flags&FlagShared != 0 {
+		here = h.Control
+	}
+	if err != nil || here > uint64(p.Room()-HeaderLen) {
 		return false, nil //nolint:nilerr // Next will say it
 	}
-	if head, err = p.Peek(HeaderLen + int(h.Control+h.Payload)); err != nil {
+	if head, err = p.Peek(HeaderLen + int(here)); err != nil {
 		return false, unawaited(head, err)
 	}
 	return true, nil

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -51,8 +50,10 @@ type Message struct {
 
 // Conn is one end of a connection.
 type Conn struct {
-	pipe  Pipe
-	count Counter
+	pipe   Pipe
+	count  Counter
+	beside sharedCounter         // counts what does not go through the pipe
+	shared atomic.Pointer[Rings] // for large payloads; nil for none, set before a frame uses it
 
 	lock    chan struct{} // holds one token; its holder writes
 	writing atomic.Uint64 // number of the frame being written, 0 for none
@@ -79,6 +80,9 @@ func NewConn(pipe Pipe, count Counter) *Conn {
 		count = noCounter{}
 	}
 	c := &Conn{pipe: pipe, count: count, lock: make(chan struct{}, 1), closed: make(chan struct{}), inLimit: MaxControl, spare: make(chan []byte, stagesAhead+1)}
+	if c.beside, _ = count.(sharedCounter); c.beside == nil {
+		c.beside = noCounter{}
+	}
 	c.lock <- struct{}{}
 	return c
 }
@@ -87,6 +91,7 @@ type noCounter struct{}
 
 func (noCounter) AddSent(plan.Cause, int)     {}
 func (noCounter) AddReceived(plan.Cause, int) {}
+func (noCounter) AddShared(int, int)          {}
 
 // Close ends the connection in both directions.
 func (c *Conn) Close() error {
@@ -94,6 +99,9 @@ func (c *Conn) Close() error {
 	c.closeOnce.Do(func() {
 		close(c.closed)
 		err = c.pipe.Close()
+		if m := c.shared.Load(); m != nil {
+			(*m).Close()
+		}
 	})
 	return err
 }
@@ -120,7 +128,7 @@ func (c *Conn) Send(ctx context.Context, m *Message) (started bool, err error) {
 	h := Header{Type: m.Type, Flags: m.Flags, Stream: m.Stream}
 	control := m.Control
 	var sums *checksums
-	if views == nil && left > sumsAhead*ChunkSize {
+	if views == nil && left > sumsAhead*ChunkSize && !c.shares(ChunkSize) {
 		sums = startChecksums(m.Payload, left)
 		defer sums.end()
 	}
@@ -136,7 +144,9 @@ func (c *Conn) Send(ctx context.Context, m *Message) (started bool, err error) {
 			pieces, h.payloadCRC, hold = f.pieces, f.crc, f.hold
 		default:
 			pieces = cur.take(pieces[:0], int(n))
-			h.payloadCRC = sums.of(pieces)
+			if !c.shares(n) {
+				h.payloadCRC = sums.of(pieces)
+			}
 		}
 		h.Payload = n
 		if h.Flags &^= FlagMore; left > 0 || m.Open {
@@ -185,6 +195,9 @@ func (c *Conn) acquire(ctx context.Context) error {
 
 // sendFrame waits for its turn and writes one frame.
 func (c *Conn) sendFrame(ctx context.Context, h Header, control proto.Message, pieces []Segment, hold *Hold) (wrote bool, err error) {
+	if c.shares(h.Payload) {
+		return c.sendShared(ctx, h, control, pieces)
+	}
 	if err := c.acquire(ctx); err != nil {
 		return false, err
 	}
@@ -204,12 +217,19 @@ func (c *Conn) writeFrame(ctx context.Context, h Header, control proto.Message, 
 	if err := c.marshal(control); err != nil {
 		return false, err
 	}
+	if h.Flags&FlagShared != 0 && len(pieces) > 0 {
+		if h.payloadCRC, err = c.put(pieces); err != nil {
+			_ = c.Close()
+			return false, err
+		}
+		pieces = nil
+	}
 	h.number = c.sent.Load()
 	c.sent.Store(h.number + 1)
 	c.head = h.append(c.head[:0], c.control)
 	headLen := len(c.head)
 	c.bufs = c.bufs[:0]
-	if h.Payload <= copyLimit {
+	if h.Payload <= copyLimit || len(pieces) == 0 {
 		for _, p := range pieces {
 			c.head = append(c.head, p.Data...)
 		}
@@ -247,29 +267,6 @@ func (c *Conn) marshal(m proto.Message) (err error) {
 		return fmt.Errorf("%w: control message of %d bytes, the limit is %d", transport.ErrLimit, len(c.control), MaxControl)
 	}
 	return nil
-}
-
-// watchStall closes the connection when ctx ends and the current frame is still
-// not written [StallTimeout] later: a peer that does not read cannot block a
-// caller that has given up.
-func (c *Conn) watchStall(ctx context.Context) (stop func()) {
-	if ctx.Done() == nil {
-		return func() {}
-	}
-	c.frames++
-	frame := c.frames
-	c.writing.Store(frame)
-	cancel := context.AfterFunc(ctx, func() {
-		time.AfterFunc(StallTimeout, func() {
-			if c.writing.Load() == frame {
-				_ = c.Close()
-			}
-		})
-	})
-	return func() {
-		c.writing.Store(0)
-		cancel()
-	}
 }
 
 // account attributes the first n bytes of a frame to causes.
@@ -322,6 +319,9 @@ func (c *Conn) Next() (Header, []byte, error) {
 	if err := checkHeader(c.received.Load(), c.in[:], c.inControl); err != nil {
 		return Header{}, nil, err
 	}
+	if err := c.checkShared(h); err != nil {
+		return Header{}, nil, err
+	}
 	c.received.Add(1)
 	c.count.AddReceived(plan.CauseControl, HeaderLen+len(c.inControl))
 	return h, c.inControl, nil
@@ -348,6 +348,9 @@ func (c *Conn) readControl(n int) error {
 func (c *Conn) ReadPayload(h Header, sink *Sink, cause plan.Cause) (bad, err error) {
 	if sink != nil && h.Payload > sink.Left() {
 		bad = fmt.Errorf("%w: payload of %d bytes where %d are left", transport.ErrProtocol, h.Payload, sink.Left())
+	}
+	if h.Flags&FlagShared != 0 {
+		return c.readShared(h, sink, cause, bad)
 	}
 	discard := sink == nil || bad != nil
 	if discard && c.scratch == nil && h.Payload > 0 {

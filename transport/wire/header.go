@@ -67,7 +67,8 @@ type Flags uint16
 const (
 	FlagMore   Flags = 1 << iota // a Data frame continues the message
 	FlagAnswer                   // from the worker, to the request of the stream
-	allFlags   = FlagMore | FlagAnswer
+	FlagShared                   // the payload is in shared memory, see [Conn.Share]
+	allFlags   = FlagMore | FlagAnswer | FlagShared
 )
 
 // Header is what precedes the control message of a frame.

@@ -32,6 +32,7 @@ type request struct {
 	again   func()           // called before the request is retried; may be nil
 	named   bool             // it names retained values
 	oneWay  bool             // there is no answer
+	into    bool             // the payload of the answer goes to memory of the caller, see [answering]
 
 	// The receiving goroutine fills answer, then asks payloadOf for the memory
 	// of the payload; cause is what a discarded payload counts as.
@@ -56,13 +57,15 @@ type pending struct {
 	sink  *wire.Sink
 	bad   error
 
+	filling answering
+
 	gone bool // guarded by the client's lock: done is no longer read
 }
 
 var errAnswered = errors.New("answered before the end of the upload")
 
 // once sends a request and waits for the answer.
-func (c *Client) once(ctx context.Context, r *request) error {
+func (c *Client) once(ctx context.Context, r *request) (failed error) {
 	if n := wire.Len(r.payload); n > c.cfg.MaxMessage {
 		return fmt.Errorf("%w: message of %d bytes, the limit is %d", transport.ErrLimit, n, c.cfg.MaxMessage)
 	}
@@ -81,6 +84,10 @@ func (c *Client) once(ctx context.Context, r *request) error {
 	p, stream, err := c.register(r)
 	if err != nil {
 		return err
+	}
+	if r.into {
+		p.filling = newAnswering()
+		defer c.keepOut(p, &failed)
 	}
 	sendCtx := ctx
 	if wire.Len(r.payload) > wire.ChunkSize {

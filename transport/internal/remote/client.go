@@ -28,6 +28,9 @@ type Config struct {
 	// [wire.Silence] when 0, for ever when negative.
 	Silence time.Duration
 	Token   string // identifies the client; may be empty
+	// Direct is the address of the client's end of a connection with a process of
+	// this machine, with which memory may be shared; empty for none.
+	Direct string
 	// RetryOverloaded retries requests that an overloaded worker refused.
 	RetryOverloaded bool
 }
@@ -103,12 +106,15 @@ func (c *Client) beat() {
 
 func (c *Client) handshake(ctx context.Context) error {
 	c.cfg.Ledger.AddRoundTrips(1)
-	m := wire.Message{Type: wire.TypeHello, Control: &wirepb.Hello{
+	hello := &wirepb.Hello{
 		Version: wire.Version, MaxFramePayload: wire.MaxFramePayload, MaxMessagePayload: c.cfg.MaxMessage,
 		HeartbeatMs: wire.HeartbeatMillis(c.cfg.Silence),
 		Token:       []byte(c.cfg.Token),
 		Features:    uint64(features),
-	}}
+	}
+	settle := c.offerMemory(hello)
+	defer func() { settle(c.hello) }()
+	m := wire.Message{Type: wire.TypeHello, Control: hello}
 	_, unsent := c.conn.Send(ctx, &m)
 	h, control, err := c.conn.Next() // a peer that ended the connection before the Hello may have said why
 	switch {

@@ -67,7 +67,7 @@ func (c *Client) receiveFrame() (ran bool, err error) {
 	if p.bad != nil {
 		sink = nil
 	}
-	bad, err := c.conn.ReadPayload(h, sink, p.cause)
+	bad, err := c.fill(p, h, sink)
 	if err != nil {
 		return false, err
 	}

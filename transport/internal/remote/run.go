@@ -26,10 +26,10 @@ func (s *session) Run(ctx context.Context, call transport.Call) (transport.Resul
 	r := &request{
 		typ: wire.TypeRun, order: s.order, control: control, payload: m.payload, answer: &answer,
 		cause: firstCause(ref.layout.Plan),
-		late:  s.noteLate, named: len(control.GetHandles()) > 0, number: func(seq uint64) { control.Seq = seq },
+		late:  s.noteLate, into: len(call.Into) > 0, named: len(control.GetHandles()) > 0, number: func(seq uint64) { control.Seq = seq },
 	}
 	r.payloadOf = func() (segs []wire.Segment, err error) {
-		res, segs, err = s.result(ref.layout.Plan, m.outputs, &answer)
+		res, segs, err = s.result(ref.layout.Plan, m.outputs, &call, &answer)
 		return segs, err
 	}
 	if err := s.call(ctx, r); err != nil {
@@ -56,6 +56,9 @@ func (s *session) runMessage(call transport.Call) (runMessage, error) {
 	}
 	sizes, err := ref.layout.Bind(call.Bindings)
 	if err != nil {
+		return runMessage{}, err
+	}
+	if err := call.CheckInto(ref.layout.Plan); err != nil {
 		return runMessage{}, err
 	}
 	control := &wirepb.Run{Session: s.num, Plan: ref.num, Bindings: make([]uint64, len(call.Bindings))}
@@ -142,7 +145,7 @@ func claim(payload []wire.Segment) uint64 {
 }
 
 // result takes memory for the outputs, whose sizes follow from the plan.
-func (s *session) result(p *plan.Plan, shapes [][]int, m *wirepb.Ran) (transport.Result, []wire.Segment, error) {
+func (s *session) result(p *plan.Plan, shapes [][]int, call *transport.Call, m *wirepb.Ran) (transport.Result, []wire.Segment, error) {
 	res := transport.Result{
 		Outputs: make([]transport.OutputValue, len(p.Outputs)),
 		Elapsed: time.Duration(number(m.GetElapsedNs())),
@@ -170,7 +173,7 @@ func (s *session) result(p *plan.Plan, shapes [][]int, m *wirepb.Ran) (transport
 			return res, nil, fmt.Errorf("%w: outputs above %d bytes", transport.ErrLimit, s.x.cfg.MaxMessage)
 		}
 		left -= n
-		t.Data = make([]byte, n)
+		t.Data = call.OutputMemory(i, int(n))
 		segs = append(segs, wire.Segment{Data: t.Data, Cause: o.Cause})
 	}
 	if len(kept) > 0 {

@@ -88,6 +88,20 @@ func (s *session) closedError() error {
 
 // Read implements [transport.Session].
 func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tensor, error) {
+	return s.read(ctx, h, nil)
+}
+
+// ReadInto implements [transport.IntoReader].
+func (s *session) ReadInto(ctx context.Context, h transport.Handle, dst []byte) (transport.Tensor, error) {
+	if dst == nil {
+		dst = []byte{}
+	}
+	return s.read(ctx, h, dst)
+}
+
+// read reads a retained value into dst, or into memory of its own where that is
+// nil.
+func (s *session) read(ctx context.Context, h transport.Handle, dst []byte) (transport.Tensor, error) {
 	if err := s.check(); err != nil {
 		return transport.Tensor{}, fmt.Errorf("%w: %w", transport.ErrStaleHandle, err)
 	}
@@ -95,11 +109,14 @@ func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tenso
 	cause := plan.CauseActivation
 	if ours {
 		cause = known.cause
+		if err := known.fits(dst); err != nil {
+			return transport.Tensor{}, err
+		}
 	}
 	var m wirepb.Value
 	var t transport.Tensor
 	r := &request{
-		typ: wire.TypeRead, order: s.order, named: true, answer: &m, cause: cause,
+		typ: wire.TypeRead, order: s.order, named: true, answer: &m, cause: cause, into: dst != nil,
 		control: &wirepb.Read{Session: s.num, Handle: wire.HandleMessage(h)},
 	}
 	r.payloadOf = func() ([]wire.Segment, error) {
@@ -107,7 +124,7 @@ func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tenso
 			return nil, fmt.Errorf("%w: a value that no run of this session gave", transport.ErrProtocol)
 		}
 		var err error
-		if t, err = known.tensor(&m, s.x.cfg.MaxMessage); err != nil {
+		if t, err = known.tensor(&m, s.x.cfg.MaxMessage, dst); err != nil {
 			return nil, err
 		}
 		return []wire.Segment{{Data: t.Data, Cause: r.cause}}, nil
@@ -126,8 +143,9 @@ type keptValue struct {
 	shape []int
 }
 
-// tensor takes memory for the value; the worker's description must match.
-func (k keptValue) tensor(m *wirepb.Value, limit uint64) (transport.Tensor, error) {
+// tensor takes memory for the value, unless dst is that; the worker's description
+// must match.
+func (k keptValue) tensor(m *wirepb.Value, limit uint64, dst []byte) (transport.Tensor, error) {
 	same := m.GetDtype() == uint32(k.dtype) && len(m.GetShape()) == len(k.shape)
 	for i := 0; same && i < len(k.shape); i++ {
 		same = m.GetShape()[i] == uint64(k.shape[i])
@@ -143,7 +161,19 @@ func (k keptValue) tensor(m *wirepb.Value, limit uint64) (transport.Tensor, erro
 	if n > limit {
 		return transport.Tensor{}, fmt.Errorf("%w: value of %d bytes, the limit is %d", transport.ErrLimit, n, limit)
 	}
-	return transport.Tensor{DType: k.dtype, Shape: slices.Clone(k.shape), Data: make([]byte, n)}, nil
+	if dst == nil {
+		dst = make([]byte, n)
+	}
+	return transport.Tensor{DType: k.dtype, Shape: slices.Clone(k.shape), Data: dst}, nil
+}
+
+// fits verifies that dst has the value's length, unless it is nil.
+func (k keptValue) fits(dst []byte) error {
+	n, err := wire.Bytes(k.dtype, k.shape)
+	if err == nil && dst != nil && uint64(len(dst)) != n {
+		err = fmt.Errorf("%w: a value of %d bytes, its memory has %d", transport.ErrShape, n, len(dst))
+	}
+	return err
 }
 
 // valueOf is what is known of a retained value.

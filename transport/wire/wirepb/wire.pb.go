@@ -48,8 +48,15 @@ type Hello struct {
 	Features uint64 `protobuf:"varint,9,opt,name=features,proto3" json:"features,omitempty"`
 	// The worker's only: the public key (Ed25519, 32 bytes) in whose name it sends
 	// values to other workers, and what a sender on this connection signs.
-	Peer          []byte `protobuf:"bytes,10,opt,name=peer,proto3" json:"peer,omitempty"`
-	Nonce         []byte `protobuf:"bytes,11,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	Peer  []byte `protobuf:"bytes,10,opt,name=peer,proto3" json:"peer,omitempty"`
+	Nonce []byte `protobuf:"bytes,11,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	// The client's only, of an offer of shared memory: the name of the socket where
+	// it waits for the memory, and the address of its end of this connection.
+	MemorySocket string `protobuf:"bytes,16,opt,name=memory_socket,json=memorySocket,proto3" json:"memory_socket,omitempty"`
+	MemoryFrom   string `protobuf:"bytes,17,opt,name=memory_from,json=memoryFrom,proto3" json:"memory_from,omitempty"`
+	// The worker's only: the nonce that the client wrote into the memory. Both ends
+	// use the memory from here on; without it neither does.
+	MemoryProof   []byte `protobuf:"bytes,18,opt,name=memory_proof,json=memoryProof,proto3" json:"memory_proof,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -157,6 +164,27 @@ func (x *Hello) GetPeer() []byte {
 func (x *Hello) GetNonce() []byte {
 	if x != nil {
 		return x.Nonce
+	}
+	return nil
+}
+
+func (x *Hello) GetMemorySocket() string {
+	if x != nil {
+		return x.MemorySocket
+	}
+	return ""
+}
+
+func (x *Hello) GetMemoryFrom() string {
+	if x != nil {
+		return x.MemoryFrom
+	}
+	return ""
+}
+
+func (x *Hello) GetMemoryProof() []byte {
+	if x != nil {
+		return x.MemoryProof
 	}
 	return nil
 }
@@ -2869,7 +2897,7 @@ var File_wire_wirepb_wire_proto protoreflect.FileDescriptor
 
 const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\n" +
-	"\x16wire/wirepb/wire.proto\x12\bgenie.v1\"\xb6\x02\n" +
+	"\x16wire/wirepb/wire.proto\x12\bgenie.v1\"\x9f\x03\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x10\n" +
@@ -2882,7 +2910,11 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\bfeatures\x18\t \x01(\x04R\bfeatures\x12\x12\n" +
 	"\x04peer\x18\n" +
 	" \x01(\fR\x04peer\x12\x14\n" +
-	"\x05nonce\x18\v \x01(\fR\x05nonce\"\xfb\x01\n" +
+	"\x05nonce\x18\v \x01(\fR\x05nonce\x12#\n" +
+	"\rmemory_socket\x18\x10 \x01(\tR\fmemorySocket\x12\x1f\n" +
+	"\vmemory_from\x18\x11 \x01(\tR\n" +
+	"memoryFrom\x12!\n" +
+	"\fmemory_proof\x18\x12 \x01(\fR\vmemoryProof\"\xfb\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
