@@ -110,6 +110,10 @@ var layers = []layer{
 	{"worker", []string{"internal/engine", "internal/host", "internal/worker", "transport/custom"}},
 	{"internal/access", []string{"internal/connlimit", "transport"}},
 
+	// A fleet: pure decisions, and who is there. What links a directory's client is
+	// a package of its own that neither the SDK nor a worker imports.
+	{"fleet/route", []string{"transport/plan"}},
+
 	// Programs and their meaning.
 	{"internal/lazygraph", []string{"internal/op", "transport/plan"}},
 	{"lazy", []string{"internal/lazygraph", "internal/op", "transport", "transport/custom", "transport/plan"}},
