@@ -77,6 +77,14 @@ func (f *Filter) Has(k Key) bool {
 	return true
 }
 
+// size is the memory of the filter in bytes.
+func (f *Filter) size() int {
+	if f == nil {
+		return 0
+	}
+	return 8 * len(f.words)
+}
+
 // Fill is the share of bits that are set.
 func (f *Filter) Fill() float64 {
 	if f == nil || len(f.words) == 0 {

@@ -13,7 +13,7 @@ func NewLeastLoaded(seed uint64) *LeastLoaded { return &LeastLoaded{draw: mix(se
 func (*LeastLoaded) Name() string { return "least-loaded" }
 
 // Route implements [Policy].
-func (p *LeastLoaded) Route(t *Table, r Request, _ time.Time) (Decision, error) {
+func (p *LeastLoaded) Route(t *Table, r Request, now time.Time) (Decision, error) {
 	n := t.Len()
 	if n == 0 {
 		return Decision{}, ErrNoWorker
@@ -23,7 +23,7 @@ func (p *LeastLoaded) Route(t *Table, r Request, _ time.Time) (Decision, error) 
 	for i := range n {
 		j := (at + i) % n
 		e := &t.entries[j]
-		if e.takes(&r) && (best < 0 || e.requests() < t.entries[best].requests()) {
+		if e.takes(&r, now) && (best < 0 || e.requests() < t.entries[best].requests()) {
 			best = j
 		}
 	}

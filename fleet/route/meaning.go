@@ -153,7 +153,7 @@ func (m *Meaning) add(i int) {
 // predict is what the request costs on a worker, and whether the worker can take it.
 func (m *Meaning) predict(t *Table, r *Request, i, home int, now time.Time) (Decision, bool) {
 	e := &t.entries[i]
-	if i != home && !e.takes(r) || i == home && e.w.Draining && r.Tokens == 0 {
+	if i != home && !e.takes(r, now) || i == home && now.Before(e.avoid) {
 		return Decision{}, false
 	}
 	d := Decision{Worker: e.w.ID, Address: e.w.Address, index: i}

@@ -13,14 +13,14 @@ func NewPowerOfTwo(seed uint64) *PowerOfTwo { return &PowerOfTwo{draw: mix(seed)
 func (*PowerOfTwo) Name() string { return "power-of-two" }
 
 // Route implements [Policy].
-func (p *PowerOfTwo) Route(t *Table, r Request, _ time.Time) (Decision, error) {
+func (p *PowerOfTwo) Route(t *Table, r Request, now time.Time) (Decision, error) {
 	p.draw = mix(p.draw)
-	a, err := t.firstFrom(p.draw, &r)
+	a, err := t.firstFrom(p.draw, &r, now)
 	if err != nil {
 		return a, err
 	}
 	p.draw = mix(p.draw)
-	b, err := t.firstFrom(p.draw, &r)
+	b, err := t.firstFrom(p.draw, &r, now)
 	if err != nil {
 		return a, nil //nolint:nilerr // there is the first
 	}

@@ -38,7 +38,7 @@ func (p *PrefixCost) Route(t *Table, r Request, now time.Time) (Decision, error)
 	for i := range n {
 		j := (at + i) % n
 		e := &t.entries[j]
-		if !e.takes(&r) {
+		if !e.takes(&r, now) {
 			continue
 		}
 		reused := e.reuses(&r, p.known, now)

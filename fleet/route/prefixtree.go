@@ -60,7 +60,7 @@ func (p *PrefixTree) pick(t *Table, r *Request, now time.Time) (Decision, error)
 	p.found = p.tree.longest(r.Prefix, p.found[:0])
 	for _, h := range p.found {
 		i := t.bySerial(h.serial)
-		if i < 0 || !t.entries[i].takes(r) || float64(h.blocks) <= p.o.Match*float64(len(r.Prefix)) {
+		if i < 0 || !t.entries[i].takes(r, now) || float64(h.blocks) <= p.o.Match*float64(len(r.Prefix)) {
 			continue
 		}
 		d := t.to(i, ByPrefix)
@@ -70,7 +70,7 @@ func (p *PrefixTree) pick(t *Table, r *Request, now time.Time) (Decision, error)
 	best := -1
 	for i := range t.entries {
 		e := &t.entries[i]
-		if e.takes(r) && (best < 0 || p.size[e.serial] < p.size[t.entries[best].serial]) {
+		if e.takes(r, now) && (best < 0 || p.size[e.serial] < p.size[t.entries[best].serial]) {
 			best = i
 		}
 	}

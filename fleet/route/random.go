@@ -12,20 +12,20 @@ func NewRandom(seed uint64) *Random { return &Random{draw: mix(seed)} }
 func (*Random) Name() string { return "random" }
 
 // Route implements [Policy].
-func (p *Random) Route(t *Table, r Request, _ time.Time) (Decision, error) {
+func (p *Random) Route(t *Table, r Request, now time.Time) (Decision, error) {
 	p.draw = mix(p.draw)
-	return t.firstFrom(p.draw, &r)
+	return t.firstFrom(p.draw, &r, now)
 }
 
 // firstFrom is the first worker from a place on that takes the request.
-func (t *Table) firstFrom(place uint64, r *Request) (Decision, error) {
+func (t *Table) firstFrom(place uint64, r *Request, now time.Time) (Decision, error) {
 	n := len(t.entries)
 	if n == 0 {
 		return Decision{}, ErrNoWorker
 	}
 	at := int(within(place, uint64(n))) //nolint:gosec // below n
 	for i := range n {
-		if j := (at + i) % n; t.entries[j].takes(r) {
+		if j := (at + i) % n; t.entries[j].takes(r, now) {
 			return t.to(j, ByRule), nil
 		}
 	}

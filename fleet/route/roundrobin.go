@@ -12,12 +12,12 @@ func NewRoundRobin() *RoundRobin { return &RoundRobin{} }
 func (*RoundRobin) Name() string { return "round-robin" }
 
 // Route implements [Policy].
-func (p *RoundRobin) Route(t *Table, r Request, _ time.Time) (Decision, error) {
+func (p *RoundRobin) Route(t *Table, r Request, now time.Time) (Decision, error) {
 	n := t.Len()
 	for range n {
 		i := p.next % n
 		p.next = i + 1
-		if t.entries[i].takes(&r) {
+		if t.entries[i].takes(&r, now) {
 			return t.to(i, ByRule), nil
 		}
 	}

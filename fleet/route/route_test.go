@@ -334,3 +334,45 @@ func TestCheck(t *testing.T) {
 	require.ErrorIs(t, tb.Put(facts("b"), start), route.ErrFull)
 	require.NoError(t, tb.Put(facts("a"), start))
 }
+
+func TestAvoid(t *testing.T) {
+	for _, p := range policies(3) {
+		tb := table(t, facts("a"), facts("b"))
+		tb.Avoid("a", start.Add(time.Second))
+		for range 10 {
+			d, err := p.Route(tb, route.Request{Tokens: 1, Home: "a"}, start)
+			require.NoError(t, err)
+			require.Equal(t, "b", d.Worker, p.Name())
+		}
+		tb.Avoid("b", start.Add(time.Second))
+		_, err := p.Route(tb, route.Request{Tokens: 1}, start)
+		require.ErrorIs(t, err, route.ErrNoWorker, p.Name())
+		_, err = p.Route(tb, route.Request{Tokens: 1}, start.Add(time.Second))
+		require.NoError(t, err)
+	}
+}
+
+// TestFilterRoom holds the memory of all filters of a table.
+func TestFilterRoom(t *testing.T) {
+	m := model()
+	held := func(w *route.Worker) { w.Weights = holding(m) } // 16 bytes
+	tb := route.NewTable(route.TableOptions{FilterBytes: 40})
+	for _, id := range []string{"a", "b", "c"} {
+		require.NoError(t, tb.Put(facts(id, held), start))
+	}
+	has := func(id string) bool {
+		i, ok := tb.Find(id)
+		require.True(t, ok)
+		return tb.At(i).Weights != nil
+	}
+	require.True(t, has("a"))
+	require.True(t, has("b"))
+	require.False(t, has("c"))
+	for range 5 {
+		require.NoError(t, tb.Put(facts("a", held), start), "a filter that replaces one takes its room")
+	}
+	require.True(t, has("a"))
+	tb.Remove("a")
+	require.NoError(t, tb.Put(facts("c", held), start))
+	require.True(t, has("c"))
+}

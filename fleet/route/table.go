@@ -21,6 +21,9 @@ const ringPoints = 8
 type TableOptions struct {
 	Workers   int // at most; [MaxWorkers] when 0
 	Knowledge int // prefix blocks that are remembered; 65,536 when 0
+	// FilterBytes bounds the memory of all filters; 256 MiB when 0. Workers beyond
+	// have facts without filters, and requests go there by load.
+	FilterBytes int
 }
 
 // Table is what a client knows of a fleet: the facts of its workers, what it sent
@@ -28,6 +31,7 @@ type TableOptions struct {
 // goroutine at a time.
 type Table struct {
 	most    int
+	room    int // bytes of filters
 	entries []entry
 	index   map[string]int
 	serials map[int64]int
@@ -45,6 +49,7 @@ type entry struct {
 	started  int              // requests since the facts
 	wait     [Classes]float64 // seconds of work that they add, for requests of a class
 	distrust time.Time        // filters are not believed before
+	avoid    time.Time        // gets nothing before
 
 	weights, prefixes bool // the filters are believed
 }
@@ -62,7 +67,10 @@ func NewTable(o TableOptions) *Table {
 	if o.Knowledge <= 0 {
 		o.Knowledge = 1 << 16
 	}
-	return &Table{most: o.Workers, index: map[string]int{}, serials: map[int64]int{}, known: newKnowledge(o.Knowledge)}
+	if o.FilterBytes <= 0 {
+		o.FilterBytes = 256 << 20
+	}
+	return &Table{most: o.Workers, room: o.FilterBytes, index: map[string]int{}, serials: map[int64]int{}, known: newKnowledge(o.Knowledge)}
 }
 
 // Put adds a worker, or replaces its facts. What was sent to it before is in the
@@ -84,6 +92,7 @@ func (t *Table) Put(w Worker, now time.Time) error {
 		t.ring = nil
 	}
 	e := &t.entries[i]
+	t.fit(&e.w, &w)
 	fresh := e.w.Weights != w.Weights || e.w.Prefixes != w.Prefixes
 	e.w, e.since, e.started, e.wait = w, now, 0, [Classes]float64{}
 	if fresh {
@@ -93,6 +102,17 @@ func (t *Table) Put(w Worker, now time.Time) error {
 	return nil
 }
 
+// fit drops the filters of facts for which there is no room; before are the facts
+// that they replace.
+func (t *Table) fit(before, w *Worker) {
+	t.room += before.Weights.size() + before.Prefixes.size()
+	if n := w.Weights.size() + w.Prefixes.size(); n <= t.room {
+		t.room -= n
+		return
+	}
+	w.Weights, w.Prefixes = nil, nil
+}
+
 // Remove forgets a worker, and what it held.
 func (t *Table) Remove(id string) {
 	i, ok := t.index[id]
@@ -100,6 +120,7 @@ func (t *Table) Remove(id string) {
 		return
 	}
 	last := len(t.entries) - 1
+	t.fit(&t.entries[i].w, &Worker{})
 	delete(t.serials, t.entries[i].serial)
 	t.entries[i] = t.entries[last]
 	t.entries[last] = entry{}
@@ -180,6 +201,14 @@ func (t *Table) bySerial(serial int64) int {
 	return -1
 }
 
+// Avoid says that a worker could not be reached: until then it gets nothing, whatever
+// its facts say.
+func (t *Table) Avoid(id string, until time.Time) {
+	if i, ok := t.index[id]; ok {
+		t.entries[i].avoid = until
+	}
+}
+
 // requests is how many requests a worker has, those it does not count yet included.
 func (e *entry) requests() int { return e.w.Load.Requests() + e.started }
 
@@ -188,8 +217,8 @@ func (e *entry) waits(c Class) float64 { return e.w.Load.Wait[c] + e.wait[c] }
 
 // takes reports whether a worker may get a request of a session that it does not
 // have.
-func (e *entry) takes(r *Request) bool {
-	return !e.w.Draining && (r.Path == "" || e.w.Path == "" || r.Path == e.w.Path)
+func (e *entry) takes(r *Request, now time.Time) bool {
+	return !e.w.Draining && !now.Before(e.avoid) && (r.Path == "" || e.w.Path == "" || r.Path == e.w.Path)
 }
 
 // lacks is the bytes of weights that would have to be sent to the worker.
