@@ -127,6 +127,9 @@ func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) 
 	}
 	defer s.leave()
 	before := s.c.Ledger()
+	if err := s.startsOver(ctx, g.batch*(g.pads[0]+len(r.Prompts[0])), r.MaxNew); err != nil {
+		return nil, err
+	}
 	if err := g.prepare(ctx); err != nil {
 		return nil, err
 	}

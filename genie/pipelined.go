@@ -120,6 +120,9 @@ func (s *Session) prepareAll(ctx context.Context, profiles []semantic.Profile, o
 	if err != nil {
 		return err
 	}
+	if err := s.settle(ctx, l); err != nil {
+		return err
+	}
 	for replays := 0; ; replays++ {
 		err = s.prepareHere(ctx, l, profiles, outputs)
 		if replays == maxReplays || !s.c.recovers(ctx, err) {

@@ -282,3 +282,8 @@ func (k *KV) Close() error {
 	k.nc.Close()
 	return nil
 }
+
+// Opener is [Open] for genie.WithDirectory.
+func Opener(opts ...Option) func(url string) (fleet.Directory, error) {
+	return func(url string) (fleet.Directory, error) { return Open(url, opts...) }
+}

@@ -157,7 +157,7 @@ func (m *Meaning) predict(t *Table, r *Request, i, home int, now time.Time) (Dec
 		return Decision{}, false
 	}
 	d := Decision{Worker: e.w.ID, Address: e.w.Address, index: i}
-	missing := e.lacks(r.Model, now)
+	missing := t.lacks(e, r.Model, now)
 	if missing > e.w.Memory && e.w.Memory > 0 {
 		return Decision{}, false
 	}
@@ -169,7 +169,7 @@ func (m *Meaning) predict(t *Table, r *Request, i, home int, now time.Time) (Dec
 	left := max(r.Tokens-d.Reused, 0)
 	d.Cost.Prefill = e.prefill(r.Model, left)
 	d.Cost.Decode = e.decode(r.Model, r.Expected)
-	d.Cost.Link = 2 * e.w.Link.Delay.Seconds() * float64(1+r.Expected)
+	d.Cost.Link = 2 * e.w.Link.Delay.Seconds() // tokens follow each other without waiting for an answer
 	if d.Reason == ByLoad && missing == 0 && r.Model != nil && len(r.Model.Weights) > 0 {
 		d.Reason = ByWeights
 	}
@@ -183,7 +183,7 @@ func (m *Meaning) predict(t *Table, r *Request, i, home int, now time.Time) (Dec
 // sent, or it is computed again.
 func (m *Meaning) state(t *Table, r *Request, d *Decision, home int, now time.Time) {
 	e := &t.entries[d.index]
-	if d.index == home {
+	if d.index == home && r.HomeTokens > 0 {
 		d.Reused, d.Reason = max(r.HomeTokens, e.reuses(r, m.known, now)), ByState
 		return
 	}
