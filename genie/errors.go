@@ -48,6 +48,10 @@ var (
 	ErrNoWorker  = route.ErrNoWorker
 	ErrLate      = route.ErrLate
 
+	ErrNoPeer       = transport.ErrNoPeer
+	ErrTicket       = transport.ErrTicket
+	ErrNotDelivered = transport.ErrNotDelivered
+
 	// ErrURL is the cause of errors about an executor's URL.
 	ErrURL = errors.New("genie: bad executor URL")
 	// ErrContextLength is the cause of errors about a prompt that leaves no
