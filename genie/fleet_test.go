@@ -37,14 +37,19 @@ type crew struct {
 func newCrew(t *testing.T, n int) *crew {
 	c := &crew{t: t, dir: fleet.NewMemory()}
 	for range n {
-		w := workertest.Start(t, nil)
-		said := &atomic.Pointer[fleet.Facts]{}
-		said.Store(&fleet.Facts{Worker: route.Worker{Address: "tcp://" + w.TCP, Speed: route.Speed{FLOPS: 1e8, Read: 1e8}}})
-		m := fleet.Join(c.dir, func() fleet.Facts { return *said.Load() }, fleet.JoinOptions{Lease: time.Minute})
-		t.Cleanup(func() { _ = m.Leave(context.Background()) })
-		c.workers, c.members, c.facts = append(c.workers, w), append(c.members, m), append(c.facts, said)
+		c.add(workertest.Start(t, nil), route.Worker{Speed: route.Speed{FLOPS: 1e8, Read: 1e8}})
 	}
 	return c
+}
+
+// add lets a worker join.
+func (c *crew) add(w *workertest.Worker, facts route.Worker) {
+	facts.Address = "tcp://" + w.TCP
+	said := &atomic.Pointer[fleet.Facts]{}
+	said.Store(&fleet.Facts{Worker: facts})
+	m := fleet.Join(c.dir, func() fleet.Facts { return *said.Load() }, fleet.JoinOptions{Lease: time.Minute})
+	c.t.Cleanup(func() { _ = m.Leave(context.Background()) })
+	c.workers, c.members, c.facts = append(c.workers, w), append(c.members, m), append(c.facts, said)
 }
 
 func (c *crew) open(opts ...genie.Option) *genie.Client {

@@ -387,16 +387,4 @@ func (g *generation) accept(next []int32) error {
 	return nil
 }
 
-// taken is accept for the tokens of a loop on the executor: errEnough stops a
-// loop that the caller has ended.
-func (g *generation) taken(next []int32) error {
-	if err := g.accept(next); err != nil {
-		return err
-	}
-	if g.early && g.finished() {
-		return errEnough
-	}
-	return nil
-}
-
 func (g *generation) finished() bool { return !slices.Contains(g.done, false) }

@@ -9,7 +9,8 @@ import (
 // home is where a session is in a fleet, and what it asks for.
 type home struct {
 	r       route.Request
-	settled bool // placed for what it runs
+	settled bool   // placed for what it runs
+	rooted  string // the worker from which its state cannot be sent
 
 	at stay // with the lock of members: Close does not have the session's turn
 }

@@ -141,7 +141,10 @@ func (g *generation) goOn(ctx context.Context, err error) error {
 		if losses++; losses > maxReplays {
 			return err
 		}
-		next, failed := g.replay(ctx, err)
+		next, moved, failed := g.moves(ctx, err)
+		if !moved && failed == nil {
+			next, failed = g.replay(ctx, err)
+		}
 		if failed != nil {
 			return failed
 		}

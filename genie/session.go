@@ -39,6 +39,8 @@ type Session struct {
 	lost   error // why remote is gone, until another one is open
 	home   home  // in a fleet
 
+	retains bool // it may have retained values, which do not move
+
 	mu     sync.Mutex
 	closed bool
 	cancel context.CancelCauseFunc // ends the call under way; nil for none
@@ -156,6 +158,7 @@ func (s *Session) runNow(ctx context.Context, feed Feed, keep bool, outputs []*l
 	if err := s.settle(ctx, l); err != nil {
 		return nil, err
 	}
+	s.retains = s.retains || keep
 	for replays := 0; ; replays++ {
 		out, err := s.runHere(ctx, l, feed, keep, outputs)
 		if replays == maxReplays || !s.c.recovers(ctx, err) || l.gone != nil {

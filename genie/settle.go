@@ -50,7 +50,13 @@ var errMoves = fmt.Errorf("%w: the session moves to another worker", transport.E
 // that drains. The caller has the turn.
 func (s *Session) settle(ctx context.Context, l *loop) error {
 	m := s.c.workers.fleet
-	if m == nil || s.states.ran {
+	switch {
+	case m == nil:
+		return nil
+	case s.states.ran:
+		if s.drains() && !s.retains {
+			return s.moveAway(ctx)
+		}
 		return nil
 	}
 	if s.home.settled {
