@@ -47,6 +47,11 @@ var (
 	ErrDirectory = fleet.ErrDirectory
 	ErrNoWorker  = route.ErrNoWorker
 	ErrLate      = route.ErrLate
+	ErrEntry     = fleet.ErrEntry
+	ErrFacts     = route.ErrFacts
+	ErrFull      = route.ErrFull
+	ErrFilter    = route.ErrFilter
+	ErrClass     = route.ErrClass
 
 	ErrNoPeer       = transport.ErrNoPeer
 	ErrTicket       = transport.ErrTicket
