@@ -3,6 +3,8 @@ package genie
 import (
 	"errors"
 
+	"github.com/genie-sdk/go/fleet"
+	"github.com/genie-sdk/go/fleet/route"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
@@ -41,6 +43,15 @@ var (
 	ErrUnauthenticated = transport.ErrUnauthenticated
 	ErrPermission      = transport.ErrPermission
 	ErrQuota           = transport.ErrQuota
+
+	ErrDirectory = fleet.ErrDirectory
+	ErrNoWorker  = route.ErrNoWorker
+	ErrLate      = route.ErrLate
+	ErrEntry     = fleet.ErrEntry
+	ErrFacts     = route.ErrFacts
+	ErrFull      = route.ErrFull
+	ErrFilter    = route.ErrFilter
+	ErrClass     = route.ErrClass
 
 	ErrNoPeer       = transport.ErrNoPeer
 	ErrTicket       = transport.ErrTicket

@@ -114,6 +114,14 @@ var layers = []layer{
 	{"worker", []string{"internal/engine", "internal/host", "internal/worker", "transport/custom"}},
 	{"internal/access", []string{"internal/connlimit", "transport"}},
 
+	// A fleet: pure decisions, and who is there. What links a directory's client is
+	// a package of its own that neither the SDK nor a worker imports.
+	{"fleet/route", []string{"transport/plan"}},
+	{"fleet", []string{"fleet/route", "transport"}},
+	{"fleet/natskv", []string{"fleet", "transport", "transport/credentials"}},
+	{"internal/fleettest", []string{"fleet", "fleet/route", "transport"}},
+	{"internal/natsserver", nil},
+
 	// Programs and their meaning.
 	{"internal/lazygraph", []string{"internal/op", "transport/plan"}},
 	{"lazy", []string{"internal/lazygraph", "internal/op", "transport", "transport/custom", "transport/plan"}},
@@ -123,7 +131,7 @@ var layers = []layer{
 	{"internal/axes", []string{"transport/plan"}},
 	{"lazy/onnx", []string{"internal/lazygraph", "internal/onnxfile", "internal/op", "lazy", "transport", "transport/plan"}},
 	{"internal/measure", []string{"semantic", "transport"}},
-	{"genie", []string{"internal/measure", "lazy", "semantic", "transport/..."}},
+	{"genie", []string{"fleet", "fleet/route", "internal/measure", "lazy", "semantic", "transport/..."}},
 	{"genie/otelgenie", []string{"transport"}},
 
 	// Models and their files.
