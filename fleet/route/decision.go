@@ -20,12 +20,12 @@ type Reason uint8
 
 // Reasons.
 const (
-	ByLoad     Reason = iota // nothing but load and speed
-	ByState                  // it holds the session's state
-	ByPrefix                 // it holds the longest prefix of the prompt
-	ByWeights                // it holds the weights
-	ByMove                   // the state moves there from a worker that is slower, or drains
-	ByRule                   // the next in turn, or at random
+	ByLoad    Reason = iota // nothing but load and speed
+	ByState                 // it holds the session's state
+	ByPrefix                // it holds the longest prefix of the prompt
+	ByWeights               // it holds the weights
+	ByMove                  // the state moves there from a worker that is slower, or drains
+	ByRule                  // the next in turn, or at random
 )
 
 // String says it.

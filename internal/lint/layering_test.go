@@ -115,6 +115,10 @@ var layers = []layer{
 	{"fleet/route", []string{"transport/plan"}},
 	{"internal/fleet/steptime", []string{"lazy", "semantic", "transport", "transport/plan"}},
 	{"internal/fleet/simulation", []string{"fleet/route", "internal/fleet/steptime", "semantic", "transport/plan"}},
+	{"fleet", []string{"fleet/route", "transport"}},
+	{"fleet/natskv", []string{"fleet", "transport", "transport/credentials"}},
+	{"internal/fleettest", []string{"fleet", "fleet/route", "transport"}},
+	{"internal/natsserver", nil},
 
 	// Programs and their meaning.
 	{"internal/lazygraph", []string{"internal/op", "transport/plan"}},
@@ -125,7 +129,7 @@ var layers = []layer{
 	{"internal/axes", []string{"transport/plan"}},
 	{"lazy/onnx", []string{"internal/lazygraph", "internal/onnxfile", "internal/op", "lazy", "transport", "transport/plan"}},
 	{"internal/measure", []string{"semantic", "transport"}},
-	{"genie", []string{"internal/measure", "lazy", "semantic", "transport/..."}},
+	{"genie", []string{"fleet", "fleet/route", "internal/measure", "lazy", "semantic", "transport/..."}},
 	{"genie/otelgenie", []string{"transport"}},
 
 	// Models and their files.

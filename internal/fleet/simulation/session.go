@@ -77,15 +77,26 @@ func (f *fleet) begin(g *group) {
 	f.turn(id)
 }
 
-// drawPrefix is the prefix of the next session of a group. Even ones come in turn,
-// each time from another one on.
+// drawPrefix is the prefix of the next session of a group. Even ones come once
+// each, in an order that is another one each time.
 func (g *group) drawPrefix(seed uint64, random *draws) int32 {
 	n := len(g.shares)
 	if !g.Prefixes.Even {
 		return random.of(g.shares)
 	}
-	from := newDraws(seed, 4, uint64(g.number), uint64(g.begun/n)) //nolint:gosec // not negative
-	return (int32(g.begun%n) + from.in(Range{0, n - 1})) % int32(n) //nolint:gosec // bounds are checked
+	order := newDraws(seed, 4, uint64(g.number), uint64(g.begun/n)) //nolint:gosec // not negative
+	step := int(order.in(Range{1, n}))
+	for gcd(step, n) != 1 {
+		step = int(order.in(Range{1, n}))
+	}
+	return int32((g.begun%n*step + int(order.in(Range{0, n - 1}))) % n) //nolint:gosec // bounds are checked
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }
 
 // turn begins a turn of a session.
