@@ -112,6 +112,7 @@ func (f *fleet) report(w *worker) {
 		facts.Load.Running++
 	}
 	wait := 0.0
+	clear(f.counted)
 	if w.prompting != none {
 		wait = w.promptSeconds(&f.session[w.prompting], f.session[w.prompting].rows)
 	}
@@ -120,7 +121,7 @@ func (f *fleet) report(w *worker) {
 		facts.Load.Waiting[c] = q.len()
 		for _, id := range q.list[q.head:] {
 			s := &f.session[id]
-			wait += w.promptSeconds(s, s.prompt)
+			wait += w.promptSeconds(s, f.missing(w, s))
 		}
 		facts.Load.Wait[c] = min(wait, route.MaxSeconds)
 	}
@@ -134,9 +135,30 @@ func (f *fleet) report(w *worker) {
 	}
 }
 
-// promptSeconds is the time of rows of a prompt.
+// promptSeconds is the time of rows of a prompt, with the decode steps between its
+// chunks.
 func (w *worker) promptSeconds(s *session, rows int32) float64 {
-	return w.times(s).Prefill(int(rows), int(s.tokens()-rows))
+	step, _ := w.decode()
+	chunks := (int(rows) + w.kind.Chunk - 1) / w.kind.Chunk
+	return w.times(s).Prefill(int(rows), int(s.tokens()-rows)) + float64(chunks)*step/1e9
+}
+
+// missing is the rows of a waiting request's prompt that the worker will compute.
+func (f *fleet) missing(w *worker, s *session) int32 {
+	rows := s.prompt
+	if own := w.find(s.key()); own != none {
+		rows += max(s.history-f.entries[own].rows, 0)
+	} else {
+		rows += s.history - min(s.moved, s.history)
+	}
+	if s.prefix == none {
+		return rows
+	}
+	if key := s.prefixKey(); w.find(key) == none && !f.counted[key] {
+		f.counted[key] = true // the first of those that wait computes it
+		rows += s.group.tokens
+	}
+	return rows
 }
 
 // filter is a filter with the model's weights.

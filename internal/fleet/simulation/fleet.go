@@ -66,6 +66,7 @@ type fleet struct {
 	open    int     // sessions that have begun and not ended, and those to come
 	stats   stats
 	keys    []route.Key
+	counted map[uint64]bool // prefixes, for a report
 }
 
 // workerKind is what workers of a group have in common.
@@ -107,7 +108,7 @@ const stateElement = 4
 // newFleet makes the fleet before the first event. There are pace times as many
 // sessions as the scenario says, in the same time.
 func newFleet(sc *Scenario, router string, pace float64, measured map[string]Times) (*fleet, error) {
-	f := &fleet{sc: sc, seed: sc.Seed, pace: pace}
+	f := &fleet{sc: sc, seed: sc.Seed, pace: pace, counted: map[uint64]bool{}}
 	decoders := make([]steptime.Decoder, len(sc.Models))
 	for i := range sc.Models {
 		d, err := sc.Models[i].decoder()
@@ -146,7 +147,6 @@ func (f *fleet) addWorkers(w *Workers, decoders []steptime.Decoder, measured map
 	k := &workerKind{
 		Workers: *w, first: int32(len(f.workers)), delay: nanoseconds(w.Link.Delay / 1e3), rate: w.Link.Gbit / 8, //nolint:gosec // bounds are checked
 		memory: int64(w.Memory * (1 << 30)), slot: make([]int, len(f.models)),
-		speed: route.Speed{FLOPS: max(device.FLOPS, device.HalfFLOPS), Read: device.Bandwidth},
 	}
 	for i := range k.slot {
 		k.slot[i] = -1
@@ -161,11 +161,20 @@ func (f *fleet) addWorkers(w *Workers, decoders []steptime.Decoder, measured map
 		}
 		k.models, k.times, k.slot[i] = append(k.models, i), append(k.times, t), slot
 	}
+	k.speed = f.speed(k)
 	for range w.Count {
 		f.workers = append(f.workers, worker{number: int32(len(f.workers)), kind: k, prompting: none, recent: none, oldest: none}) //nolint:gosec // bounds are checked
 	}
 	f.kinds = append(f.kinds, k)
 	return nil
+}
+
+// speed is what a worker measures of itself and says: a chunk of a prompt, and a
+// decode step, of its first model.
+func (f *fleet) speed(k *workerKind) route.Speed {
+	const rows = 512
+	m, t := f.models[k.models[0]], k.times[0]
+	return route.Speed{FLOPS: rows * m.routed.FLOPs / max(t.Prefill(rows, rows), 1e-9), Read: float64(m.weights) / max(t.Decode(1), 1e-9)}
 }
 
 func (f *fleet) addGroup(i int, tenant int32) *group {
