@@ -67,6 +67,10 @@ func (c Cost) Total() float64 { return c.First() + c.Decode }
 // Work is the part of the cost that keeps the worker busy.
 func (c Cost) Work() float64 { return c.Weights + c.State + c.Prefill + c.Decode }
 
+// Delays is by how much a request behind this one starts later. Generating does not
+// delay it: sequences generate together.
+func (c Cost) Delays() float64 { return c.Weights + c.Prefill }
+
 // Decision is where a request goes, and why.
 type Decision struct {
 	Worker  string // its id

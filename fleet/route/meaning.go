@@ -72,7 +72,7 @@ func (m *Meaning) Route(t *Table, r Request, now time.Time) (Decision, error) {
 			late++
 			continue
 		}
-		score := score(r.Class, d.Cost)
+		score := score(r.Class, d.Cost) + t.entries[i].crowding(d.Cost, r.Class, now)
 		if home >= 0 && i != home {
 			score *= m.o.Stay
 		}
@@ -107,6 +107,21 @@ func score(c Class, cost Cost) float64 {
 	default:
 		return cost.Work() + cost.Wait/2
 	}
+}
+
+// crowding is what a request costs others: where requests wait, those that come after
+// it wait for its work too, about as many as wait now. So the busier a fleet is, the
+// more counts work that need not be done again, and the less who is idle first.
+func (e *entry) crowding(cost Cost, c Class, now time.Time) float64 {
+	all := e.w.Load.Wait[c] + e.wait[c]
+	if all <= 0 {
+		return 0
+	}
+	waiting := e.started
+	for _, n := range e.w.Load.Waiting {
+		waiting += n
+	}
+	return cost.Delays() * float64(waiting) * e.waits(c, now) / all
 }
 
 // candidates are the workers to look at.
@@ -164,11 +179,11 @@ func (m *Meaning) predict(t *Table, r *Request, i, home int, now time.Time) (Dec
 	if missing > 0 {
 		d.Cost.Weights = seconds(missing, e.w.Link.Rate)
 	}
-	d.Cost.Wait = e.waits(r.Class)
+	d.Cost.Wait = e.waits(r.Class, now)
 	m.state(t, r, &d, home, now)
 	left := max(r.Tokens-d.Reused, 0)
 	d.Cost.Prefill = e.prefill(r.Model, left)
-	d.Cost.Decode = e.decode(r.Model, r.Expected)
+	d.Cost.Decode = e.decode(r.Model, r.Expected, r.Tokens)
 	d.Cost.Link = 2 * e.w.Link.Delay.Seconds() // tokens follow each other without waiting for an answer
 	if d.Reason == ByLoad && missing == 0 && r.Model != nil && len(r.Model.Weights) > 0 {
 		d.Reason = ByWeights
@@ -218,12 +233,16 @@ func (e *entry) prefill(m *Model, n int) float64 {
 	return max(seconds(int64(float64(n)*m.FLOPs), e.w.Speed.FLOPS), seconds(m.Bytes, e.w.Speed.Read))
 }
 
-// decode is the time of n tokens one after the other.
-func (e *entry) decode(m *Model, n int) float64 {
+// decode is the time of n tokens one after the other, generated together with the
+// worker's other sequences: they share the reading of the weights, and each reads its
+// own state, taken to be as long as this one's.
+func (e *entry) decode(m *Model, n, tokens int) float64 {
 	if m == nil || n <= 0 {
 		return 0
 	}
-	return float64(n) * max(seconds(int64(m.FLOPs), e.w.Speed.FLOPS), seconds(m.Bytes, e.w.Speed.Read))
+	others := float64(e.requests() + 1)
+	read := float64(m.Bytes) + others*float64(tokens+n/2)*float64(m.StateSize)
+	return float64(n) * max(seconds(int64(others*m.FLOPs), e.w.Speed.FLOPS), seconds(int64(read), e.w.Speed.Read))
 }
 
 // seconds is the time for n at a rate; an unknown rate costs nothing.

@@ -165,7 +165,7 @@ func (t *Table) Started(d Decision, r Request) {
 	e := &t.entries[i]
 	e.started++
 	for c := r.Class; c < classes; c++ { // it delays its own class and those behind
-		e.wait[c] += d.Cost.Work()
+		e.wait[c] += d.Cost.Delays()
 	}
 }
 
@@ -179,7 +179,7 @@ func (t *Table) Finished(d Decision, r Request) {
 	e := &t.entries[i]
 	e.started--
 	for c := r.Class; c < classes; c++ {
-		e.wait[c] = max(e.wait[c]-d.Cost.Work(), 0)
+		e.wait[c] = max(e.wait[c]-d.Cost.Delays(), 0)
 	}
 }
 
@@ -251,8 +251,11 @@ func (t *Table) Avoid(id string, until time.Time) {
 // requests is how many requests a worker has, those it does not count yet included.
 func (e *entry) requests() int { return e.w.Load.Requests() + e.started }
 
-// waits is the time until a request of the class would start, in seconds.
-func (e *entry) waits(c Class) float64 { return e.w.Load.Wait[c] + e.wait[c] }
+// waits is the time until a request of the class would start, in seconds: the
+// worker has worked since its facts.
+func (e *entry) waits(c Class, now time.Time) float64 {
+	return max(e.w.Load.Wait[c]+e.wait[c]-now.Sub(e.since).Seconds(), 0)
+}
 
 // takes reports whether a worker may get a request of a session that it does not
 // have.

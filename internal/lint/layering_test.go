@@ -117,6 +117,8 @@ var layers = []layer{
 	// A fleet: pure decisions, and who is there. What links a directory's client is
 	// a package of its own that neither the SDK nor a worker imports.
 	{"fleet/route", []string{"transport/plan"}},
+	{"internal/fleet/steptime", []string{"lazy", "semantic", "transport", "transport/plan"}},
+	{"internal/fleet/simulation", []string{"fleet/route", "internal/fleet/steptime", "semantic", "transport/plan"}},
 	{"fleet", []string{"fleet/route", "transport"}},
 	{"fleet/natskv", []string{"fleet", "transport", "transport/credentials"}},
 	{"internal/fleettest", []string{"fleet", "fleet/route", "transport"}},
