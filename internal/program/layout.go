@@ -24,12 +24,16 @@ func chooseLayout(r *op.Resolved, i int, o op.Op) (op.Layout, bool) {
 	case !traits.Pointwise:
 		return op.Layout{}, false
 	}
+	found := false
 	for _, v := range s.In {
-		if !last(v) || !r.Plan.Values[v].Spec.Shape.Equal(shape) {
-			return op.Layout{}, false
+		if !r.Plan.Values[v].Spec.Shape.Equal(shape) {
+			continue // it is repeated, from any layout
+		}
+		if found = last(v); !found {
+			break
 		}
 	}
-	return op.ChannelsLast(shape), true
+	return op.ChannelsLast(shape), found
 }
 
 // denseFilters reports whether a convolution's filters, and its bias if it has
