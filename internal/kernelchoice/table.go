@@ -8,6 +8,8 @@ var groups = map[program.Kind]Choice{
 	program.Linear:   {"gemm", nil},
 	program.Attend:   {"attention", nil},
 	program.Convolve: {"conv", nil},
+	// Any layout, block by block.
+	program.Elementwise: {pointwiseKernel, nil},
 }
 
 // pointwise are the pointwise operators with a kernel that also applies them to

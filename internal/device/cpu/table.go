@@ -101,6 +101,10 @@ func (r *run) Kernel(i int) string {
 }
 
 // Capabilities implements [device.Device].
-func (*Device) Capabilities() device.Capabilities {
-	return device.Capabilities{Convolution: hasConvolution, Pointwise: kernelchoice.Pointwise}
+func (d *Device) Capabilities() device.Capabilities {
+	can := device.Capabilities{Convolution: hasConvolution, Pointwise: kernelchoice.Pointwise}
+	if !d.opts.Reference {
+		can.Elementwise = kernelchoice.Elementwise
+	}
+	return can
 }
