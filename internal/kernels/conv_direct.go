@@ -210,7 +210,7 @@ func (c *convCall) panelsFrom(p0, p1, panel, last int) int {
 		return panels
 	}
 	r.x = c.x[group*c.groupC:]
-	if r.cols == panels*PanelWidth {
+	if r.cols == panels*PanelWidth || partialPanels() {
 		r.product()
 		return panels
 	}
@@ -225,10 +225,10 @@ func (c *convCall) panelsFrom(p0, p1, panel, last int) int {
 }
 
 // panelsAtOnce is how many of the given panels, which follow that many columns
-// of their group, are computed together. A partial panel is computed alone,
-// except in ConvDepthwise.
+// of their group, are computed together. A partial panel is computed alone where
+// the kernels of a product store whole panels.
 func (c *convCall) panelsAtOnce(panels, cols int) int {
-	if c.algorithm == ConvDepthwise {
+	if c.algorithm == ConvDepthwise || partialPanels() {
 		return min(panels, c.stripPanels)
 	}
 	return max(1, min(panels, cols/PanelWidth, c.stripPanels))
