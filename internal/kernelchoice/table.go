@@ -82,7 +82,7 @@ var selections = map[string]bool{
 // line each.
 var operators = map[string]Choice{
 	"avg_pool2d":       {"avg_pool", nil},
-	"pad":              {"pad", nil},
+	"pad":              {"pad", padFits},
 	"append":           {"append", nil},
 	"argmax":           {"argmax", floatsFit},
 	"argmin":           {"argmax", floatsFit},

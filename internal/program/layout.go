@@ -1,6 +1,8 @@
 package program
 
 import (
+	"slices"
+
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -20,7 +22,7 @@ func chooseLayout(r *op.Resolved, i int, o op.Op) (op.Layout, bool) {
 	case traits.Images && traits.Layer:
 		return op.ChannelsLast(shape), denseFilters(r, s)
 	case traits.Images:
-		return op.ChannelsLast(shape), last(s.In[0])
+		return op.ChannelsLast(shape), last(s.In[0]) && (!traits.Moves || !slices.ContainsFunc(s.In, func(v int) bool { return !last(v) }))
 	case !traits.Pointwise:
 		return op.Layout{}, false
 	}

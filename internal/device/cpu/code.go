@@ -169,6 +169,8 @@ func (c *code) RunHeap() int64 {
 			n += int64(unsafe.Sizeof(transposing{}) + unsafe.Sizeof(copier{}))
 		case recurrentName:
 			n += int64(unsafe.Sizeof(recurring{}))
+		case padName:
+			n += int64(unsafe.Sizeof(padding{}))
 		}
 		if isPool(c.prog.Res.Ops[g.Steps[0]]) {
 			n += int64(unsafe.Sizeof(pooling{}) + unsafe.Sizeof(copier{}))

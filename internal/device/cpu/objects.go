@@ -70,7 +70,7 @@ type step struct {
 	conv          kernels.ConvShape
 	poolShape     kernels.PoolShape
 	pooling       *pooling  // of a pool
-	constant      [8]byte   // of a padding
+	pads          *padding  // of a pad
 	residual      *op.Array // convolution: the residual, if any
 	turned        op.Array  // convolution: the image with channels last
 	turnedStrides [4]int
