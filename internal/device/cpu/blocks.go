@@ -19,6 +19,8 @@ const (
 	// shortLoop is the length of an inner loop below which a block spans
 	// several of them.
 	shortLoop = 512
+	// tinyLoop is the length of one that is shorter than what moves to the next.
+	tinyLoop = 8
 	// periodBytes is the room after a block for the part of a period that the
 	// block does not begin with.
 	periodBytes = 8 * shortLoop
@@ -240,6 +242,16 @@ func (o *operands) gatherLoops(dst []byte, k, lo int) {
 	l, size := o.s.nest, o.b.sizes[k]
 	stride, inner, data := l.strides[k][l.rank-1], l.n[l.rank-1], o.s.in[k-1].Data
 	for p := l.find(lo); len(dst) > 0; l.next(&p) {
+		if p.at == 0 && l.rank > 1 && inner <= tinyLoop && stride > 0 {
+			if n := min(len(dst)/size/inner, l.n[l.rank-2]-p.idx[l.rank-2]); n > 1 {
+				for i := range inner {
+					scatter(dst[i*size:], data[(p.off[k]+i*stride)*size:], n, inner, l.strides[k][l.rank-2], size)
+				}
+				l.skip(&p, n-1)
+				dst = dst[n*inner*size:]
+				continue
+			}
+		}
 		n := min(inner-p.at, len(dst)/size)
 		gather(dst[:n*size], data[(p.off[k]+p.at*stride)*size:], stride, size)
 		dst = dst[n*size:]
@@ -305,6 +317,29 @@ func gatherOf[T any](dst, src []T, stride int) {
 	for i := range dst {
 		dst[i] = src[at]
 		at += stride
+	}
+}
+
+// scatter copies n elements of src to dst, from apart there and to here.
+func scatter(dst, src []byte, n, to, from, size int) {
+	switch size {
+	case 1:
+		scatterOf(dst, src, n, to, from)
+	case 4:
+		scatterOf(elems[uint32](dst), elems[uint32](src), n, to, from)
+	case 8:
+		scatterOf(elems[uint64](dst), elems[uint64](src), n, to, from)
+	default:
+		for i := range n {
+			copy(dst[i*to*size:][:size], src[i*from*size:])
+		}
+	}
+}
+
+func scatterOf[T any](dst, src []T, n, to, from int) {
+	dst, src = dst[:(n-1)*to+1], src[:(n-1)*from+1]
+	for i, j := 0, 0; i < len(dst); i, j = i+to, j+from {
+		dst[i] = src[j]
 	}
 }
 

@@ -113,9 +113,7 @@ func (c *copier) loops(lo, hi int, ask *halt.Counter) {
 		t, f := (p.off[0]+p.at*to)*c.size, (p.off[1]+p.at*from)*c.size
 		switch {
 		case to != 1 && n > 1:
-			for i := range n {
-				copy(c.to[t+i*to*c.size:][:c.size], c.from[f+i*from*c.size:])
-			}
+			scatter(c.to[t:], c.from[f:], n, to, from, c.size)
 		case from == 1 || n == 1:
 			if !c.plain(t, f, n*c.size, ask) {
 				return
@@ -153,10 +151,7 @@ func (c *copier) rows(p *place, rows int) {
 		copy(c.to[to:to+n], c.from[from:from+n])
 		to, from = to+nextTo, from+nextFrom
 	}
-	for k := range p.off[:2] {
-		p.off[k] += (rows - 1) * c.strides[k][last-1]
-	}
-	p.idx[last-1] += rows - 1
+	c.skip(p, rows-1)
 	c.next(p)
 }
 

@@ -112,6 +112,14 @@ func (l *nest) find(e int) (p place) {
 	return p
 }
 
+// skip moves n inner loops further, within the loop around them.
+func (l *nest) skip(p *place, n int) {
+	p.idx[l.rank-2] += n
+	for k := range p.off {
+		p.off[k] += n * l.strides[k][l.rank-2]
+	}
+}
+
 // next moves to the beginning of the next inner loop.
 func (l *nest) next(p *place) {
 	p.at = 0
