@@ -7,10 +7,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/genie-sdk/go/internal/kernelchoice"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/custom"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // ExplainedKernel is what computes one step of a plan, or several together.
@@ -145,10 +147,16 @@ func (e *Explanation) slowest() (out []ExplainedKernel) {
 
 // options compile a plan as an executor on d does.
 func (d Device) options(operators *custom.Table) program.Options {
-	return program.Options{
+	opts := program.Options{
 		Custom:    operators,
 		Pointwise: func(o op.Op) bool { return !slices.Contains(d.Lacks, o.Name()) },
 	}
+	if d.Kind != DeviceCUDA {
+		opts.Elementwise = func(o op.Op, in []plan.Spec) bool {
+			return kernelchoice.Elementwise(o, in) && !(kernelchoice.Pointwise(o) && slices.Contains(d.Lacks, o.Name()))
+		}
+	}
+	return opts
 }
 
 // String is the note in words.

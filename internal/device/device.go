@@ -98,6 +98,10 @@ type Capabilities struct {
 	// Pointwise reports whether there is a kernel for a pointwise operator, so that it
 	// can be applied to a product's result.
 	Pointwise func(o op.Op) bool
+	// Elementwise reports whether the device computes a pointwise operator of these
+	// inputs together with others, in one pass over memory; nil if it computes none
+	// so.
+	Elementwise func(o op.Op, in []plan.Spec) bool
 	// Lacks reports whether the device cannot compute an operator from inputs of
 	// these types and shapes, of floats if in is empty; nil if it can compute
 	// all. A plan with such a step is refused, unless the device is combined with

@@ -7,6 +7,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/device/cpu"
+	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -20,7 +21,7 @@ func TestProfileMemory(t *testing.T) {
 	const steps = 64
 	for i := range steps {
 		p.Values = append(p.Values, plan.Value{Kind: plan.KindTemp, Spec: spec, Buffer: i % 2})
-		p.Steps = append(p.Steps, plan.Step{Op: "relu", In: []int{i}, Out: i + 1})
+		p.Steps = append(p.Steps, plan.Step{Op: "softmax", Attrs: op.Softmax{Axis: -1}.Attrs(), In: []int{i}, Out: i + 1})
 	}
 	p.Outputs = []plan.Output{{Name: "y", Value: steps, Place: plan.Download}}
 	require.NoError(t, p.Validate())
@@ -61,7 +62,7 @@ func TestProfileMemory(t *testing.T) {
 	require.EqualValues(t, 3, profile.Runs)
 	require.Len(t, profile.Groups, steps)
 	require.EqualValues(t, 3*2*16, profile.Groups[5].Bytes)
-	require.Equal(t, "pointwise", profile.Groups[5].Kernel)
+	require.Equal(t, "softmax", profile.Groups[5].Kernel)
 	s.Forget(prog)
 	require.Nil(t, s.Profile(prog))
 }

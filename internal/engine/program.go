@@ -20,7 +20,7 @@ func (e *Engine) compile(on *incarnation, p *plan.Plan, w *op.Work) (*Program, e
 	can := on.device.Capabilities()
 	c, err := program.Compile(p, program.Options{
 		Separate: e.opts.separate, Plain: e.opts.plain, Branches: e.opts.Branches, Convolution: can.Convolution, Pointwise: can.Pointwise,
-		Custom: e.opts.Custom,
+		Elementwise: can.Elementwise, Custom: e.opts.Custom,
 	}, w)
 	if err != nil {
 		return nil, err

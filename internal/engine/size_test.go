@@ -12,8 +12,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// chainPlan is steps exp operations one after the other, with the given number
-// of bytes of a constant beside them.
+// chainPlan is steps cumulative sums one after the other, each a group, with the
+// given number of bytes of a constant beside them.
 func chainPlan(name string, steps, content int) *plan.Plan {
 	one := plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.C(1)}}
 	p := &plan.Plan{Version: plan.Version, Name: name, Buffers: 2}
@@ -22,7 +22,7 @@ func chainPlan(name string, steps, content int) *plan.Plan {
 	last := 0
 	for i := range steps {
 		p.Values = append(p.Values, plan.Value{Kind: plan.KindTemp, Spec: one, Buffer: i % 2})
-		p.Steps = append(p.Steps, plan.Step{Op: "exp", In: []int{last}, Out: len(p.Values) - 1})
+		p.Steps = append(p.Steps, plan.Step{Op: "cumsum", Attrs: op.CumSum{}.Attrs(), In: []int{last}, Out: len(p.Values) - 1})
 		last = len(p.Values) - 1
 	}
 	p.Outputs = []plan.Output{{Name: "y", Value: last, Place: plan.Download, Cause: plan.CauseActivation}}

@@ -57,6 +57,10 @@ func Of(g *program.Group, ops []op.Op) Choice {
 // it can be applied to a product's result.
 func Pointwise(o op.Op) bool { return pointwise[o.Name()] }
 
+// Elementwise reports whether there is a kernel for a pointwise operator, of any
+// inputs, that computes others in the same pass over memory.
+func Elementwise(o op.Op, _ []plan.Spec) bool { return pointwise[o.Name()] || selections[o.Name()] }
+
 // At is the kernel that computes operands: Kernel where it fits them.
 func (c Choice) At(o op.Op, in []*op.Array, out *op.Array) string {
 	if c.Fits != nil && out.Len() > 0 && !c.Fits(o, in, out) {

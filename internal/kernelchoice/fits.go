@@ -43,6 +43,11 @@ func resizeFits(o op.Op, in []*op.Array, out *op.Array) bool {
 	return x.Len() > 0 && (out.Contiguous() || len(out.Shape) == 4 && LastChannels(out))
 }
 
+// padFits computes an output that is row-major or an image with channels last.
+func padFits(_ op.Op, _ []*op.Array, out *op.Array) bool {
+	return out.Contiguous() || len(out.Shape) == 4 && LastChannels(out)
+}
+
 // recurrentFits computes an LSTM or a GRU with the usual activations, of whole
 // sequences of rows that are equidistant, and of weights with dense rows.
 func recurrentFits(o op.Op, in []*op.Array, _ *op.Array) bool {

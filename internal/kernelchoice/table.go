@@ -8,6 +8,8 @@ var groups = map[program.Kind]Choice{
 	program.Linear:   {"gemm", nil},
 	program.Attend:   {"attention", nil},
 	program.Convolve: {"conv", nil},
+	// Any layout, block by block.
+	program.Elementwise: {pointwiseKernel, nil},
 }
 
 // pointwise are the pointwise operators with a kernel that also applies them to
@@ -80,7 +82,7 @@ var selections = map[string]bool{
 // line each.
 var operators = map[string]Choice{
 	"avg_pool2d":       {"avg_pool", nil},
-	"pad":              {"pad", nil},
+	"pad":              {"pad", padFits},
 	"append":           {"append", nil},
 	"argmax":           {"argmax", floatsFit},
 	"argmin":           {"argmax", floatsFit},

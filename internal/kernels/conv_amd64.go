@@ -12,6 +12,10 @@ func convRows() int {
 	return 6
 }
 
+// partialPanels reports whether a product stores only some columns of its last
+// panel.
+func partialPanels() bool { return active == pathAVX512 }
+
 // depthwisePanels is the number of panels that ConvDepthwise takes at a time.
 func depthwisePanels() int {
 	if active == pathAVX512 {
@@ -85,14 +89,17 @@ func (p *convPart) product(rows int) {
 	case active == pathAVX2:
 		convTilesAVX2(rows, p.c, p.ldc, p.table, p.tiles, p.x, p.edge, p.b, p.segments, p.length, p.bias, p.residual, p.relu)
 	case p.cols > PanelWidth:
-		convPairTilesAVX512(rows, p.c, p.ldc, p.table, p.tiles, p.x, p.edge, p.b, p.nextB, p.segments, p.length, p.bias, p.residual, p.relu)
+		convPairTilesAVX512(rows, p.c, p.ldc, p.table, p.tiles, p.x, p.edge, p.b, p.nextB, p.segments, p.length, p.bias, p.residual, p.relu, p.mask())
 	default:
-		convTilesAVX512(rows, p.c, p.ldc, p.table, p.tiles, p.x, p.edge, p.b, p.nextB, p.segments, p.length, p.bias, p.residual, p.relu)
+		convTilesAVX512(rows, p.c, p.ldc, p.table, p.tiles, p.x, p.edge, p.b, p.nextB, p.segments, p.length, p.bias, p.residual, p.relu, p.mask())
 	}
 }
 
+// mask is the columns that exist.
+func (p *convPart) mask() uint64 { return uint64(1)<<uint(p.cols) - 1 }
+
 func (p *convPart) depthwise(rows int) {
-	mask := uint64(1)<<uint(p.cols) - 1
+	mask := p.mask()
 	switch {
 	case p.tiles == 0:
 	case active == pathAVX2 && p.cols < PanelWidth:

@@ -1175,36 +1175,39 @@ store1:
 	VZEROUPPER
 	RET
 
-// func convTilesAVX512(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, nextB uintptr, segments int, length int, bias *float32, residual *float32, relu bool)
+// func convTilesAVX512(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, nextB uintptr, segments int, length int, bias *float32, residual *float32, relu bool, mask uint64)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·convTilesAVX512(SB), NOSPLIT, $8-105
-	MOVQ rows+0(FP), AX
-	CMPQ AX, $0x01
-	JE   rows1
-	CMPQ AX, $0x02
-	JE   rows2
-	CMPQ AX, $0x03
-	JE   rows3
-	CMPQ AX, $0x04
-	JE   rows4
-	CMPQ AX, $0x05
-	JE   rows5
-	CMPQ AX, $0x06
-	JE   rows6
-	CMPQ AX, $0x07
-	JE   rows7
-	CMPQ AX, $0x08
-	JE   rows8
-	CMPQ AX, $0x09
-	JE   rows9
-	CMPQ AX, $0x0a
-	JE   rows10
-	CMPQ AX, $0x0b
-	JE   rows11
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, x+40(FP)
-	ADDQ AX, edge+48(FP)
+TEXT ·convTilesAVX512(SB), NOSPLIT, $8-120
+	MOVQ  rows+0(FP), AX
+	CMPQ  AX, $0x01
+	JE    rows1
+	CMPQ  AX, $0x02
+	JE    rows2
+	CMPQ  AX, $0x03
+	JE    rows3
+	CMPQ  AX, $0x04
+	JE    rows4
+	CMPQ  AX, $0x05
+	JE    rows5
+	CMPQ  AX, $0x06
+	JE    rows6
+	CMPQ  AX, $0x07
+	JE    rows7
+	CMPQ  AX, $0x08
+	JE    rows8
+	CMPQ  AX, $0x09
+	JE    rows9
+	CMPQ  AX, $0x0a
+	JE    rows10
+	CMPQ  AX, $0x0b
+	JE    rows11
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, x+40(FP)
+	ADDQ  AX, edge+48(FP)
 
 tile12:
 	VPXORD Z0, Z0, Z0
@@ -1437,53 +1440,53 @@ single12:
 	JL           single12
 
 next12:
-	DECQ    (SP)
-	JNZ     segment12
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased12
-	VMOVUPS (AX), Z12
-	VADDPS  Z12, Z0, Z0
-	VADDPS  Z12, Z1, Z1
-	VADDPS  Z12, Z2, Z2
-	VADDPS  Z12, Z3, Z3
-	VADDPS  Z12, Z4, Z4
-	VADDPS  Z12, Z5, Z5
-	VADDPS  Z12, Z6, Z6
-	VADDPS  Z12, Z7, Z7
-	VADDPS  Z12, Z8, Z8
-	VADDPS  Z12, Z9, Z9
-	VADDPS  Z12, Z10, Z10
-	VADDPS  Z12, Z11, Z11
+	DECQ      (SP)
+	JNZ       segment12
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased12
+	VMOVUPS.Z (AX), K1, Z12
+	VADDPS    Z12, Z0, Z0
+	VADDPS    Z12, Z1, Z1
+	VADDPS    Z12, Z2, Z2
+	VADDPS    Z12, Z3, Z3
+	VADDPS    Z12, Z4, Z4
+	VADDPS    Z12, Z5, Z5
+	VADDPS    Z12, Z6, Z6
+	VADDPS    Z12, Z7, Z7
+	VADDPS    Z12, Z8, Z8
+	VADDPS    Z12, Z9, Z9
+	VADDPS    Z12, Z10, Z10
+	VADDPS    Z12, Z11, Z11
 
 biased12:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), CX
 	TESTQ  CX, CX
 	JZ     complete12
-	VADDPS (CX), Z0, Z0
+	VADDPS (CX), Z0, K1, Z0
 	ADDQ   AX, CX
-	VADDPS (CX), Z1, Z1
+	VADDPS (CX), Z1, K1, Z1
 	ADDQ   AX, CX
-	VADDPS (CX), Z2, Z2
+	VADDPS (CX), Z2, K1, Z2
 	ADDQ   AX, CX
-	VADDPS (CX), Z3, Z3
+	VADDPS (CX), Z3, K1, Z3
 	ADDQ   AX, CX
-	VADDPS (CX), Z4, Z4
+	VADDPS (CX), Z4, K1, Z4
 	ADDQ   AX, CX
-	VADDPS (CX), Z5, Z5
+	VADDPS (CX), Z5, K1, Z5
 	ADDQ   AX, CX
-	VADDPS (CX), Z6, Z6
+	VADDPS (CX), Z6, K1, Z6
 	ADDQ   AX, CX
-	VADDPS (CX), Z7, Z7
+	VADDPS (CX), Z7, K1, Z7
 	ADDQ   AX, CX
-	VADDPS (CX), Z8, Z8
+	VADDPS (CX), Z8, K1, Z8
 	ADDQ   AX, CX
-	VADDPS (CX), Z9, Z9
+	VADDPS (CX), Z9, K1, Z9
 	ADDQ   AX, CX
-	VADDPS (CX), Z10, Z10
+	VADDPS (CX), Z10, K1, Z10
 	ADDQ   AX, CX
-	VADDPS (CX), Z11, Z11
+	VADDPS (CX), Z11, K1, Z11
 	ADDQ   AX, CX
 	MOVQ   CX, residual+96(FP)
 
@@ -1507,29 +1510,29 @@ complete12:
 
 store12:
 	MOVQ    c+8(FP), CX
-	VMOVUPS Z0, (CX)
+	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z1, (CX)
+	VMOVUPS Z1, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
+	VMOVUPS Z2, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z3, (CX)
+	VMOVUPS Z3, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
+	VMOVUPS Z4, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z5, (CX)
+	VMOVUPS Z5, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
+	VMOVUPS Z6, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z7, (CX)
+	VMOVUPS Z7, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
+	VMOVUPS Z8, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z9, (CX)
+	VMOVUPS Z9, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
+	VMOVUPS Z10, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z11, (CX)
+	VMOVUPS Z11, K1, (CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -1538,10 +1541,13 @@ store12:
 	RET
 
 rows11:
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, x+40(FP)
-	ADDQ AX, edge+48(FP)
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, x+40(FP)
+	ADDQ  AX, edge+48(FP)
 
 tile11:
 	VPXORD Z0, Z0, Z0
@@ -1758,50 +1764,50 @@ single11:
 	JL           single11
 
 next11:
-	DECQ    (SP)
-	JNZ     segment11
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased11
-	VMOVUPS (AX), Z11
-	VADDPS  Z11, Z0, Z0
-	VADDPS  Z11, Z1, Z1
-	VADDPS  Z11, Z2, Z2
-	VADDPS  Z11, Z3, Z3
-	VADDPS  Z11, Z4, Z4
-	VADDPS  Z11, Z5, Z5
-	VADDPS  Z11, Z6, Z6
-	VADDPS  Z11, Z7, Z7
-	VADDPS  Z11, Z8, Z8
-	VADDPS  Z11, Z9, Z9
-	VADDPS  Z11, Z10, Z10
+	DECQ      (SP)
+	JNZ       segment11
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased11
+	VMOVUPS.Z (AX), K1, Z11
+	VADDPS    Z11, Z0, Z0
+	VADDPS    Z11, Z1, Z1
+	VADDPS    Z11, Z2, Z2
+	VADDPS    Z11, Z3, Z3
+	VADDPS    Z11, Z4, Z4
+	VADDPS    Z11, Z5, Z5
+	VADDPS    Z11, Z6, Z6
+	VADDPS    Z11, Z7, Z7
+	VADDPS    Z11, Z8, Z8
+	VADDPS    Z11, Z9, Z9
+	VADDPS    Z11, Z10, Z10
 
 biased11:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), CX
 	TESTQ  CX, CX
 	JZ     complete11
-	VADDPS (CX), Z0, Z0
+	VADDPS (CX), Z0, K1, Z0
 	ADDQ   AX, CX
-	VADDPS (CX), Z1, Z1
+	VADDPS (CX), Z1, K1, Z1
 	ADDQ   AX, CX
-	VADDPS (CX), Z2, Z2
+	VADDPS (CX), Z2, K1, Z2
 	ADDQ   AX, CX
-	VADDPS (CX), Z3, Z3
+	VADDPS (CX), Z3, K1, Z3
 	ADDQ   AX, CX
-	VADDPS (CX), Z4, Z4
+	VADDPS (CX), Z4, K1, Z4
 	ADDQ   AX, CX
-	VADDPS (CX), Z5, Z5
+	VADDPS (CX), Z5, K1, Z5
 	ADDQ   AX, CX
-	VADDPS (CX), Z6, Z6
+	VADDPS (CX), Z6, K1, Z6
 	ADDQ   AX, CX
-	VADDPS (CX), Z7, Z7
+	VADDPS (CX), Z7, K1, Z7
 	ADDQ   AX, CX
-	VADDPS (CX), Z8, Z8
+	VADDPS (CX), Z8, K1, Z8
 	ADDQ   AX, CX
-	VADDPS (CX), Z9, Z9
+	VADDPS (CX), Z9, K1, Z9
 	ADDQ   AX, CX
-	VADDPS (CX), Z10, Z10
+	VADDPS (CX), Z10, K1, Z10
 	ADDQ   AX, CX
 	MOVQ   CX, residual+96(FP)
 
@@ -1824,27 +1830,27 @@ complete11:
 
 store11:
 	MOVQ    c+8(FP), CX
-	VMOVUPS Z0, (CX)
+	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z1, (CX)
+	VMOVUPS Z1, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
+	VMOVUPS Z2, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z3, (CX)
+	VMOVUPS Z3, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
+	VMOVUPS Z4, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z5, (CX)
+	VMOVUPS Z5, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
+	VMOVUPS Z6, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z7, (CX)
+	VMOVUPS Z7, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
+	VMOVUPS Z8, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z9, (CX)
+	VMOVUPS Z9, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
+	VMOVUPS Z10, K1, (CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -1853,10 +1859,13 @@ store11:
 	RET
 
 rows10:
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, x+40(FP)
-	ADDQ AX, edge+48(FP)
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, x+40(FP)
+	ADDQ  AX, edge+48(FP)
 
 tile10:
 	VPXORD Z0, Z0, Z0
@@ -2057,47 +2066,47 @@ single10:
 	JL           single10
 
 next10:
-	DECQ    (SP)
-	JNZ     segment10
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased10
-	VMOVUPS (AX), Z10
-	VADDPS  Z10, Z0, Z0
-	VADDPS  Z10, Z1, Z1
-	VADDPS  Z10, Z2, Z2
-	VADDPS  Z10, Z3, Z3
-	VADDPS  Z10, Z4, Z4
-	VADDPS  Z10, Z5, Z5
-	VADDPS  Z10, Z6, Z6
-	VADDPS  Z10, Z7, Z7
-	VADDPS  Z10, Z8, Z8
-	VADDPS  Z10, Z9, Z9
+	DECQ      (SP)
+	JNZ       segment10
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased10
+	VMOVUPS.Z (AX), K1, Z10
+	VADDPS    Z10, Z0, Z0
+	VADDPS    Z10, Z1, Z1
+	VADDPS    Z10, Z2, Z2
+	VADDPS    Z10, Z3, Z3
+	VADDPS    Z10, Z4, Z4
+	VADDPS    Z10, Z5, Z5
+	VADDPS    Z10, Z6, Z6
+	VADDPS    Z10, Z7, Z7
+	VADDPS    Z10, Z8, Z8
+	VADDPS    Z10, Z9, Z9
 
 biased10:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), CX
 	TESTQ  CX, CX
 	JZ     complete10
-	VADDPS (CX), Z0, Z0
+	VADDPS (CX), Z0, K1, Z0
 	ADDQ   AX, CX
-	VADDPS (CX), Z1, Z1
+	VADDPS (CX), Z1, K1, Z1
 	ADDQ   AX, CX
-	VADDPS (CX), Z2, Z2
+	VADDPS (CX), Z2, K1, Z2
 	ADDQ   AX, CX
-	VADDPS (CX), Z3, Z3
+	VADDPS (CX), Z3, K1, Z3
 	ADDQ   AX, CX
-	VADDPS (CX), Z4, Z4
+	VADDPS (CX), Z4, K1, Z4
 	ADDQ   AX, CX
-	VADDPS (CX), Z5, Z5
+	VADDPS (CX), Z5, K1, Z5
 	ADDQ   AX, CX
-	VADDPS (CX), Z6, Z6
+	VADDPS (CX), Z6, K1, Z6
 	ADDQ   AX, CX
-	VADDPS (CX), Z7, Z7
+	VADDPS (CX), Z7, K1, Z7
 	ADDQ   AX, CX
-	VADDPS (CX), Z8, Z8
+	VADDPS (CX), Z8, K1, Z8
 	ADDQ   AX, CX
-	VADDPS (CX), Z9, Z9
+	VADDPS (CX), Z9, K1, Z9
 	ADDQ   AX, CX
 	MOVQ   CX, residual+96(FP)
 
@@ -2119,25 +2128,25 @@ complete10:
 
 store10:
 	MOVQ    c+8(FP), CX
-	VMOVUPS Z0, (CX)
+	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z1, (CX)
+	VMOVUPS Z1, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
+	VMOVUPS Z2, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z3, (CX)
+	VMOVUPS Z3, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
+	VMOVUPS Z4, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z5, (CX)
+	VMOVUPS Z5, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
+	VMOVUPS Z6, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z7, (CX)
+	VMOVUPS Z7, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
+	VMOVUPS Z8, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z9, (CX)
+	VMOVUPS Z9, K1, (CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -2146,10 +2155,13 @@ store10:
 	RET
 
 rows9:
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, x+40(FP)
-	ADDQ AX, edge+48(FP)
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, x+40(FP)
+	ADDQ  AX, edge+48(FP)
 
 tile9:
 	VPXORD Z0, Z0, Z0
@@ -2334,44 +2346,44 @@ single9:
 	JL           single9
 
 next9:
-	DECQ    (SP)
-	JNZ     segment9
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased9
-	VMOVUPS (AX), Z9
-	VADDPS  Z9, Z0, Z0
-	VADDPS  Z9, Z1, Z1
-	VADDPS  Z9, Z2, Z2
-	VADDPS  Z9, Z3, Z3
-	VADDPS  Z9, Z4, Z4
-	VADDPS  Z9, Z5, Z5
-	VADDPS  Z9, Z6, Z6
-	VADDPS  Z9, Z7, Z7
-	VADDPS  Z9, Z8, Z8
+	DECQ      (SP)
+	JNZ       segment9
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased9
+	VMOVUPS.Z (AX), K1, Z9
+	VADDPS    Z9, Z0, Z0
+	VADDPS    Z9, Z1, Z1
+	VADDPS    Z9, Z2, Z2
+	VADDPS    Z9, Z3, Z3
+	VADDPS    Z9, Z4, Z4
+	VADDPS    Z9, Z5, Z5
+	VADDPS    Z9, Z6, Z6
+	VADDPS    Z9, Z7, Z7
+	VADDPS    Z9, Z8, Z8
 
 biased9:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), CX
 	TESTQ  CX, CX
 	JZ     complete9
-	VADDPS (CX), Z0, Z0
+	VADDPS (CX), Z0, K1, Z0
 	ADDQ   AX, CX
-	VADDPS (CX), Z1, Z1
+	VADDPS (CX), Z1, K1, Z1
 	ADDQ   AX, CX
-	VADDPS (CX), Z2, Z2
+	VADDPS (CX), Z2, K1, Z2
 	ADDQ   AX, CX
-	VADDPS (CX), Z3, Z3
+	VADDPS (CX), Z3, K1, Z3
 	ADDQ   AX, CX
-	VADDPS (CX), Z4, Z4
+	VADDPS (CX), Z4, K1, Z4
 	ADDQ   AX, CX
-	VADDPS (CX), Z5, Z5
+	VADDPS (CX), Z5, K1, Z5
 	ADDQ   AX, CX
-	VADDPS (CX), Z6, Z6
+	VADDPS (CX), Z6, K1, Z6
 	ADDQ   AX, CX
-	VADDPS (CX), Z7, Z7
+	VADDPS (CX), Z7, K1, Z7
 	ADDQ   AX, CX
-	VADDPS (CX), Z8, Z8
+	VADDPS (CX), Z8, K1, Z8
 	ADDQ   AX, CX
 	MOVQ   CX, residual+96(FP)
 
@@ -2392,23 +2404,23 @@ complete9:
 
 store9:
 	MOVQ    c+8(FP), CX
-	VMOVUPS Z0, (CX)
+	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z1, (CX)
+	VMOVUPS Z1, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
+	VMOVUPS Z2, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z3, (CX)
+	VMOVUPS Z3, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
+	VMOVUPS Z4, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z5, (CX)
+	VMOVUPS Z5, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
+	VMOVUPS Z6, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z7, (CX)
+	VMOVUPS Z7, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
+	VMOVUPS Z8, K1, (CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -2417,10 +2429,13 @@ store9:
 	RET
 
 rows8:
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, x+40(FP)
-	ADDQ AX, edge+48(FP)
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, x+40(FP)
+	ADDQ  AX, edge+48(FP)
 
 tile8:
 	VPXORD Z0, Z0, Z0
@@ -2589,41 +2604,41 @@ single8:
 	JL           single8
 
 next8:
-	DECQ    (SP)
-	JNZ     segment8
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased8
-	VMOVUPS (AX), Z8
-	VADDPS  Z8, Z0, Z0
-	VADDPS  Z8, Z1, Z1
-	VADDPS  Z8, Z2, Z2
-	VADDPS  Z8, Z3, Z3
-	VADDPS  Z8, Z4, Z4
-	VADDPS  Z8, Z5, Z5
-	VADDPS  Z8, Z6, Z6
-	VADDPS  Z8, Z7, Z7
+	DECQ      (SP)
+	JNZ       segment8
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased8
+	VMOVUPS.Z (AX), K1, Z8
+	VADDPS    Z8, Z0, Z0
+	VADDPS    Z8, Z1, Z1
+	VADDPS    Z8, Z2, Z2
+	VADDPS    Z8, Z3, Z3
+	VADDPS    Z8, Z4, Z4
+	VADDPS    Z8, Z5, Z5
+	VADDPS    Z8, Z6, Z6
+	VADDPS    Z8, Z7, Z7
 
 biased8:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), CX
 	TESTQ  CX, CX
 	JZ     complete8
-	VADDPS (CX), Z0, Z0
+	VADDPS (CX), Z0, K1, Z0
 	ADDQ   AX, CX
-	VADDPS (CX), Z1, Z1
+	VADDPS (CX), Z1, K1, Z1
 	ADDQ   AX, CX
-	VADDPS (CX), Z2, Z2
+	VADDPS (CX), Z2, K1, Z2
 	ADDQ   AX, CX
-	VADDPS (CX), Z3, Z3
+	VADDPS (CX), Z3, K1, Z3
 	ADDQ   AX, CX
-	VADDPS (CX), Z4, Z4
+	VADDPS (CX), Z4, K1, Z4
 	ADDQ   AX, CX
-	VADDPS (CX), Z5, Z5
+	VADDPS (CX), Z5, K1, Z5
 	ADDQ   AX, CX
-	VADDPS (CX), Z6, Z6
+	VADDPS (CX), Z6, K1, Z6
 	ADDQ   AX, CX
-	VADDPS (CX), Z7, Z7
+	VADDPS (CX), Z7, K1, Z7
 	ADDQ   AX, CX
 	MOVQ   CX, residual+96(FP)
 
@@ -2643,21 +2658,21 @@ complete8:
 
 store8:
 	MOVQ    c+8(FP), CX
-	VMOVUPS Z0, (CX)
+	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z1, (CX)
+	VMOVUPS Z1, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
+	VMOVUPS Z2, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z3, (CX)
+	VMOVUPS Z3, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
+	VMOVUPS Z4, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z5, (CX)
+	VMOVUPS Z5, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
+	VMOVUPS Z6, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z7, (CX)
+	VMOVUPS Z7, K1, (CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -2666,10 +2681,13 @@ store8:
 	RET
 
 rows7:
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, x+40(FP)
-	ADDQ AX, edge+48(FP)
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, x+40(FP)
+	ADDQ  AX, edge+48(FP)
 
 tile7:
 	VPXORD Z0, Z0, Z0
@@ -2822,38 +2840,38 @@ single7:
 	JL           single7
 
 next7:
-	DECQ    (SP)
-	JNZ     segment7
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased7
-	VMOVUPS (AX), Z7
-	VADDPS  Z7, Z0, Z0
-	VADDPS  Z7, Z1, Z1
-	VADDPS  Z7, Z2, Z2
-	VADDPS  Z7, Z3, Z3
-	VADDPS  Z7, Z4, Z4
-	VADDPS  Z7, Z5, Z5
-	VADDPS  Z7, Z6, Z6
+	DECQ      (SP)
+	JNZ       segment7
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased7
+	VMOVUPS.Z (AX), K1, Z7
+	VADDPS    Z7, Z0, Z0
+	VADDPS    Z7, Z1, Z1
+	VADDPS    Z7, Z2, Z2
+	VADDPS    Z7, Z3, Z3
+	VADDPS    Z7, Z4, Z4
+	VADDPS    Z7, Z5, Z5
+	VADDPS    Z7, Z6, Z6
 
 biased7:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), CX
 	TESTQ  CX, CX
 	JZ     complete7
-	VADDPS (CX), Z0, Z0
+	VADDPS (CX), Z0, K1, Z0
 	ADDQ   AX, CX
-	VADDPS (CX), Z1, Z1
+	VADDPS (CX), Z1, K1, Z1
 	ADDQ   AX, CX
-	VADDPS (CX), Z2, Z2
+	VADDPS (CX), Z2, K1, Z2
 	ADDQ   AX, CX
-	VADDPS (CX), Z3, Z3
+	VADDPS (CX), Z3, K1, Z3
 	ADDQ   AX, CX
-	VADDPS (CX), Z4, Z4
+	VADDPS (CX), Z4, K1, Z4
 	ADDQ   AX, CX
-	VADDPS (CX), Z5, Z5
+	VADDPS (CX), Z5, K1, Z5
 	ADDQ   AX, CX
-	VADDPS (CX), Z6, Z6
+	VADDPS (CX), Z6, K1, Z6
 	ADDQ   AX, CX
 	MOVQ   CX, residual+96(FP)
 
@@ -2872,19 +2890,19 @@ complete7:
 
 store7:
 	MOVQ    c+8(FP), CX
-	VMOVUPS Z0, (CX)
+	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z1, (CX)
+	VMOVUPS Z1, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
+	VMOVUPS Z2, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z3, (CX)
+	VMOVUPS Z3, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
+	VMOVUPS Z4, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z5, (CX)
+	VMOVUPS Z5, K1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
+	VMOVUPS Z6, K1, (CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -2893,12 +2911,15 @@ store7:
 	RET
 
 rows6:
-	MOVQ x+40(FP), CX
-	MOVQ edge+48(FP), DX
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, CX
-	ADDQ AX, DX
+	MOVQ  x+40(FP), CX
+	MOVQ  edge+48(FP), DX
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, CX
+	ADDQ  AX, DX
 
 tile6:
 	VPXORD Z0, Z0, Z0
@@ -3035,35 +3056,35 @@ single6:
 	JL           single6
 
 next6:
-	DECQ    (SP)
-	JNZ     segment6
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased6
-	VMOVUPS (AX), Z6
-	VADDPS  Z6, Z0, Z0
-	VADDPS  Z6, Z1, Z1
-	VADDPS  Z6, Z2, Z2
-	VADDPS  Z6, Z3, Z3
-	VADDPS  Z6, Z4, Z4
-	VADDPS  Z6, Z5, Z5
+	DECQ      (SP)
+	JNZ       segment6
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased6
+	VMOVUPS.Z (AX), K1, Z6
+	VADDPS    Z6, Z0, Z0
+	VADDPS    Z6, Z1, Z1
+	VADDPS    Z6, Z2, Z2
+	VADDPS    Z6, Z3, Z3
+	VADDPS    Z6, Z4, Z4
+	VADDPS    Z6, Z5, Z5
 
 biased6:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), BX
 	TESTQ  BX, BX
 	JZ     complete6
-	VADDPS (BX), Z0, Z0
+	VADDPS (BX), Z0, K1, Z0
 	ADDQ   AX, BX
-	VADDPS (BX), Z1, Z1
+	VADDPS (BX), Z1, K1, Z1
 	ADDQ   AX, BX
-	VADDPS (BX), Z2, Z2
+	VADDPS (BX), Z2, K1, Z2
 	ADDQ   AX, BX
-	VADDPS (BX), Z3, Z3
+	VADDPS (BX), Z3, K1, Z3
 	ADDQ   AX, BX
-	VADDPS (BX), Z4, Z4
+	VADDPS (BX), Z4, K1, Z4
 	ADDQ   AX, BX
-	VADDPS (BX), Z5, Z5
+	VADDPS (BX), Z5, K1, Z5
 	ADDQ   AX, BX
 	MOVQ   BX, residual+96(FP)
 
@@ -3081,17 +3102,17 @@ complete6:
 
 store6:
 	MOVQ    c+8(FP), BX
-	VMOVUPS Z0, (BX)
+	VMOVUPS Z0, K1, (BX)
 	ADDQ    AX, BX
-	VMOVUPS Z1, (BX)
+	VMOVUPS Z1, K1, (BX)
 	ADDQ    AX, BX
-	VMOVUPS Z2, (BX)
+	VMOVUPS Z2, K1, (BX)
 	ADDQ    AX, BX
-	VMOVUPS Z3, (BX)
+	VMOVUPS Z3, K1, (BX)
 	ADDQ    AX, BX
-	VMOVUPS Z4, (BX)
+	VMOVUPS Z4, K1, (BX)
 	ADDQ    AX, BX
-	VMOVUPS Z5, (BX)
+	VMOVUPS Z5, K1, (BX)
 	ADDQ    AX, BX
 	MOVQ    BX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -3100,12 +3121,15 @@ store6:
 	RET
 
 rows5:
-	MOVQ x+40(FP), CX
-	MOVQ edge+48(FP), DX
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, CX
-	ADDQ AX, DX
+	MOVQ  x+40(FP), CX
+	MOVQ  edge+48(FP), DX
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, CX
+	ADDQ  AX, DX
 
 tile5:
 	VPXORD Z0, Z0, Z0
@@ -3226,32 +3250,32 @@ single5:
 	JL           single5
 
 next5:
-	DECQ    (SP)
-	JNZ     segment5
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased5
-	VMOVUPS (AX), Z5
-	VADDPS  Z5, Z0, Z0
-	VADDPS  Z5, Z1, Z1
-	VADDPS  Z5, Z2, Z2
-	VADDPS  Z5, Z3, Z3
-	VADDPS  Z5, Z4, Z4
+	DECQ      (SP)
+	JNZ       segment5
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased5
+	VMOVUPS.Z (AX), K1, Z5
+	VADDPS    Z5, Z0, Z0
+	VADDPS    Z5, Z1, Z1
+	VADDPS    Z5, Z2, Z2
+	VADDPS    Z5, Z3, Z3
+	VADDPS    Z5, Z4, Z4
 
 biased5:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), BX
 	TESTQ  BX, BX
 	JZ     complete5
-	VADDPS (BX), Z0, Z0
+	VADDPS (BX), Z0, K1, Z0
 	ADDQ   AX, BX
-	VADDPS (BX), Z1, Z1
+	VADDPS (BX), Z1, K1, Z1
 	ADDQ   AX, BX
-	VADDPS (BX), Z2, Z2
+	VADDPS (BX), Z2, K1, Z2
 	ADDQ   AX, BX
-	VADDPS (BX), Z3, Z3
+	VADDPS (BX), Z3, K1, Z3
 	ADDQ   AX, BX
-	VADDPS (BX), Z4, Z4
+	VADDPS (BX), Z4, K1, Z4
 	ADDQ   AX, BX
 	MOVQ   BX, residual+96(FP)
 
@@ -3268,15 +3292,15 @@ complete5:
 
 store5:
 	MOVQ    c+8(FP), BX
-	VMOVUPS Z0, (BX)
+	VMOVUPS Z0, K1, (BX)
 	ADDQ    AX, BX
-	VMOVUPS Z1, (BX)
+	VMOVUPS Z1, K1, (BX)
 	ADDQ    AX, BX
-	VMOVUPS Z2, (BX)
+	VMOVUPS Z2, K1, (BX)
 	ADDQ    AX, BX
-	VMOVUPS Z3, (BX)
+	VMOVUPS Z3, K1, (BX)
 	ADDQ    AX, BX
-	VMOVUPS Z4, (BX)
+	VMOVUPS Z4, K1, (BX)
 	ADDQ    AX, BX
 	MOVQ    BX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -3285,12 +3309,15 @@ store5:
 	RET
 
 rows4:
-	MOVQ x+40(FP), CX
-	MOVQ edge+48(FP), DX
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, CX
-	ADDQ AX, DX
+	MOVQ  x+40(FP), CX
+	MOVQ  edge+48(FP), DX
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, CX
+	ADDQ  AX, DX
 
 tile4:
 	VPXORD Z0, Z0, Z0
@@ -3395,29 +3422,29 @@ single4:
 	JL           single4
 
 next4:
-	DECQ    (SP)
-	JNZ     segment4
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased4
-	VMOVUPS (AX), Z4
-	VADDPS  Z4, Z0, Z0
-	VADDPS  Z4, Z1, Z1
-	VADDPS  Z4, Z2, Z2
-	VADDPS  Z4, Z3, Z3
+	DECQ      (SP)
+	JNZ       segment4
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased4
+	VMOVUPS.Z (AX), K1, Z4
+	VADDPS    Z4, Z0, Z0
+	VADDPS    Z4, Z1, Z1
+	VADDPS    Z4, Z2, Z2
+	VADDPS    Z4, Z3, Z3
 
 biased4:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), BX
 	TESTQ  BX, BX
 	JZ     complete4
-	VADDPS (BX), Z0, Z0
+	VADDPS (BX), Z0, K1, Z0
 	ADDQ   AX, BX
-	VADDPS (BX), Z1, Z1
+	VADDPS (BX), Z1, K1, Z1
 	ADDQ   AX, BX
-	VADDPS (BX), Z2, Z2
+	VADDPS (BX), Z2, K1, Z2
 	ADDQ   AX, BX
-	VADDPS (BX), Z3, Z3
+	VADDPS (BX), Z3, K1, Z3
 	ADDQ   AX, BX
 	MOVQ   BX, residual+96(FP)
 
@@ -3433,13 +3460,13 @@ complete4:
 
 store4:
 	MOVQ    c+8(FP), BX
-	VMOVUPS Z0, (BX)
+	VMOVUPS Z0, K1, (BX)
 	ADDQ    AX, BX
-	VMOVUPS Z1, (BX)
+	VMOVUPS Z1, K1, (BX)
 	ADDQ    AX, BX
-	VMOVUPS Z2, (BX)
+	VMOVUPS Z2, K1, (BX)
 	ADDQ    AX, BX
-	VMOVUPS Z3, (BX)
+	VMOVUPS Z3, K1, (BX)
 	ADDQ    AX, BX
 	MOVQ    BX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -3448,12 +3475,15 @@ store4:
 	RET
 
 rows3:
-	MOVQ x+40(FP), CX
-	MOVQ edge+48(FP), DX
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, CX
-	ADDQ AX, DX
+	MOVQ  x+40(FP), CX
+	MOVQ  edge+48(FP), DX
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, CX
+	ADDQ  AX, DX
 
 tile3:
 	VPXORD Z0, Z0, Z0
@@ -3542,26 +3572,26 @@ single3:
 	JL           single3
 
 next3:
-	DECQ    (SP)
-	JNZ     segment3
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased3
-	VMOVUPS (AX), Z3
-	VADDPS  Z3, Z0, Z0
-	VADDPS  Z3, Z1, Z1
-	VADDPS  Z3, Z2, Z2
+	DECQ      (SP)
+	JNZ       segment3
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased3
+	VMOVUPS.Z (AX), K1, Z3
+	VADDPS    Z3, Z0, Z0
+	VADDPS    Z3, Z1, Z1
+	VADDPS    Z3, Z2, Z2
 
 biased3:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), BX
 	TESTQ  BX, BX
 	JZ     complete3
-	VADDPS (BX), Z0, Z0
+	VADDPS (BX), Z0, K1, Z0
 	ADDQ   AX, BX
-	VADDPS (BX), Z1, Z1
+	VADDPS (BX), Z1, K1, Z1
 	ADDQ   AX, BX
-	VADDPS (BX), Z2, Z2
+	VADDPS (BX), Z2, K1, Z2
 	ADDQ   AX, BX
 	MOVQ   BX, residual+96(FP)
 
@@ -3576,11 +3606,11 @@ complete3:
 
 store3:
 	MOVQ    c+8(FP), BX
-	VMOVUPS Z0, (BX)
+	VMOVUPS Z0, K1, (BX)
 	ADDQ    AX, BX
-	VMOVUPS Z1, (BX)
+	VMOVUPS Z1, K1, (BX)
 	ADDQ    AX, BX
-	VMOVUPS Z2, (BX)
+	VMOVUPS Z2, K1, (BX)
 	ADDQ    AX, BX
 	MOVQ    BX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -3589,12 +3619,15 @@ store3:
 	RET
 
 rows2:
-	MOVQ x+40(FP), CX
-	MOVQ edge+48(FP), DX
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, CX
-	ADDQ AX, DX
+	MOVQ  x+40(FP), CX
+	MOVQ  edge+48(FP), DX
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, CX
+	ADDQ  AX, DX
 
 tile2:
 	VPXORD Z0, Z0, Z0
@@ -3667,23 +3700,23 @@ single2:
 	JL           single2
 
 next2:
-	DECQ    (SP)
-	JNZ     segment2
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased2
-	VMOVUPS (AX), Z2
-	VADDPS  Z2, Z0, Z0
-	VADDPS  Z2, Z1, Z1
+	DECQ      (SP)
+	JNZ       segment2
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased2
+	VMOVUPS.Z (AX), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	VADDPS    Z2, Z1, Z1
 
 biased2:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), BX
 	TESTQ  BX, BX
 	JZ     complete2
-	VADDPS (BX), Z0, Z0
+	VADDPS (BX), Z0, K1, Z0
 	ADDQ   AX, BX
-	VADDPS (BX), Z1, Z1
+	VADDPS (BX), Z1, K1, Z1
 	ADDQ   AX, BX
 	MOVQ   BX, residual+96(FP)
 
@@ -3697,9 +3730,9 @@ complete2:
 
 store2:
 	MOVQ    c+8(FP), BX
-	VMOVUPS Z0, (BX)
+	VMOVUPS Z0, K1, (BX)
 	ADDQ    AX, BX
-	VMOVUPS Z1, (BX)
+	VMOVUPS Z1, K1, (BX)
 	ADDQ    AX, BX
 	MOVQ    BX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -3708,12 +3741,15 @@ store2:
 	RET
 
 rows1:
-	MOVQ x+40(FP), CX
-	MOVQ edge+48(FP), DX
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, CX
-	ADDQ AX, DX
+	MOVQ  x+40(FP), CX
+	MOVQ  edge+48(FP), DX
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, CX
+	ADDQ  AX, DX
 
 tile1:
 	VPXORD Z0, Z0, Z0
@@ -3770,20 +3806,20 @@ single1:
 	JL           single1
 
 next1:
-	DECQ    (SP)
-	JNZ     segment1
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased1
-	VMOVUPS (AX), Z1
-	VADDPS  Z1, Z0, Z0
+	DECQ      (SP)
+	JNZ       segment1
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased1
+	VMOVUPS.Z (AX), K1, Z1
+	VADDPS    Z1, Z0, Z0
 
 biased1:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), BX
 	TESTQ  BX, BX
 	JZ     complete1
-	VADDPS (BX), Z0, Z0
+	VADDPS (BX), Z0, K1, Z0
 	ADDQ   AX, BX
 	MOVQ   BX, residual+96(FP)
 
@@ -3796,7 +3832,7 @@ complete1:
 
 store1:
 	MOVQ    c+8(FP), BX
-	VMOVUPS Z0, (BX)
+	VMOVUPS Z0, K1, (BX)
 	ADDQ    AX, BX
 	MOVQ    BX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -3804,36 +3840,41 @@ store1:
 	VZEROUPPER
 	RET
 
-// func convPairTilesAVX512(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, nextB uintptr, segments int, length int, bias *float32, residual *float32, relu bool)
+// func convPairTilesAVX512(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, nextB uintptr, segments int, length int, bias *float32, residual *float32, relu bool, mask uint64)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·convPairTilesAVX512(SB), NOSPLIT, $8-105
-	MOVQ rows+0(FP), AX
-	CMPQ AX, $0x01
-	JE   rows1
-	CMPQ AX, $0x02
-	JE   rows2
-	CMPQ AX, $0x03
-	JE   rows3
-	CMPQ AX, $0x04
-	JE   rows4
-	CMPQ AX, $0x05
-	JE   rows5
-	CMPQ AX, $0x06
-	JE   rows6
-	CMPQ AX, $0x07
-	JE   rows7
-	CMPQ AX, $0x08
-	JE   rows8
-	CMPQ AX, $0x09
-	JE   rows9
-	CMPQ AX, $0x0a
-	JE   rows10
-	CMPQ AX, $0x0b
-	JE   rows11
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, x+40(FP)
-	ADDQ AX, edge+48(FP)
+TEXT ·convPairTilesAVX512(SB), NOSPLIT, $8-120
+	MOVQ  rows+0(FP), AX
+	CMPQ  AX, $0x01
+	JE    rows1
+	CMPQ  AX, $0x02
+	JE    rows2
+	CMPQ  AX, $0x03
+	JE    rows3
+	CMPQ  AX, $0x04
+	JE    rows4
+	CMPQ  AX, $0x05
+	JE    rows5
+	CMPQ  AX, $0x06
+	JE    rows6
+	CMPQ  AX, $0x07
+	JE    rows7
+	CMPQ  AX, $0x08
+	JE    rows8
+	CMPQ  AX, $0x09
+	JE    rows9
+	CMPQ  AX, $0x0a
+	JE    rows10
+	CMPQ  AX, $0x0b
+	JE    rows11
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	KMOVW AX, K2
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, x+40(FP)
+	ADDQ  AX, edge+48(FP)
 
 tile12:
 	VPXORD Z0, Z0, Z0
@@ -4149,78 +4190,78 @@ single12:
 	JL           single12
 
 next12:
-	DECQ    (SP)
-	JNZ     segment12
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased12
-	VMOVUPS (AX), Z24
-	VADDPS  Z24, Z0, Z0
-	VADDPS  Z24, Z2, Z2
-	VADDPS  Z24, Z4, Z4
-	VADDPS  Z24, Z6, Z6
-	VADDPS  Z24, Z8, Z8
-	VADDPS  Z24, Z10, Z10
-	VADDPS  Z24, Z12, Z12
-	VADDPS  Z24, Z14, Z14
-	VADDPS  Z24, Z16, Z16
-	VADDPS  Z24, Z18, Z18
-	VADDPS  Z24, Z20, Z20
-	VADDPS  Z24, Z22, Z22
-	VMOVUPS 64(AX), Z24
-	VADDPS  Z24, Z1, Z1
-	VADDPS  Z24, Z3, Z3
-	VADDPS  Z24, Z5, Z5
-	VADDPS  Z24, Z7, Z7
-	VADDPS  Z24, Z9, Z9
-	VADDPS  Z24, Z11, Z11
-	VADDPS  Z24, Z13, Z13
-	VADDPS  Z24, Z15, Z15
-	VADDPS  Z24, Z17, Z17
-	VADDPS  Z24, Z19, Z19
-	VADDPS  Z24, Z21, Z21
-	VADDPS  Z24, Z23, Z23
+	DECQ      (SP)
+	JNZ       segment12
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased12
+	VMOVUPS.Z (AX), K1, Z24
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z24, Z2, Z2
+	VADDPS    Z24, Z4, Z4
+	VADDPS    Z24, Z6, Z6
+	VADDPS    Z24, Z8, Z8
+	VADDPS    Z24, Z10, Z10
+	VADDPS    Z24, Z12, Z12
+	VADDPS    Z24, Z14, Z14
+	VADDPS    Z24, Z16, Z16
+	VADDPS    Z24, Z18, Z18
+	VADDPS    Z24, Z20, Z20
+	VADDPS    Z24, Z22, Z22
+	VMOVUPS.Z 64(AX), K2, Z24
+	VADDPS    Z24, Z1, Z1
+	VADDPS    Z24, Z3, Z3
+	VADDPS    Z24, Z5, Z5
+	VADDPS    Z24, Z7, Z7
+	VADDPS    Z24, Z9, Z9
+	VADDPS    Z24, Z11, Z11
+	VADDPS    Z24, Z13, Z13
+	VADDPS    Z24, Z15, Z15
+	VADDPS    Z24, Z17, Z17
+	VADDPS    Z24, Z19, Z19
+	VADDPS    Z24, Z21, Z21
+	VADDPS    Z24, Z23, Z23
 
 biased12:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), CX
 	TESTQ  CX, CX
 	JZ     complete12
-	VADDPS (CX), Z0, Z0
-	VADDPS 64(CX), Z1, Z1
+	VADDPS (CX), Z0, K1, Z0
+	VADDPS 64(CX), Z1, K2, Z1
 	ADDQ   AX, CX
-	VADDPS (CX), Z2, Z2
-	VADDPS 64(CX), Z3, Z3
+	VADDPS (CX), Z2, K1, Z2
+	VADDPS 64(CX), Z3, K2, Z3
 	ADDQ   AX, CX
-	VADDPS (CX), Z4, Z4
-	VADDPS 64(CX), Z5, Z5
+	VADDPS (CX), Z4, K1, Z4
+	VADDPS 64(CX), Z5, K2, Z5
 	ADDQ   AX, CX
-	VADDPS (CX), Z6, Z6
-	VADDPS 64(CX), Z7, Z7
+	VADDPS (CX), Z6, K1, Z6
+	VADDPS 64(CX), Z7, K2, Z7
 	ADDQ   AX, CX
-	VADDPS (CX), Z8, Z8
-	VADDPS 64(CX), Z9, Z9
+	VADDPS (CX), Z8, K1, Z8
+	VADDPS 64(CX), Z9, K2, Z9
 	ADDQ   AX, CX
-	VADDPS (CX), Z10, Z10
-	VADDPS 64(CX), Z11, Z11
+	VADDPS (CX), Z10, K1, Z10
+	VADDPS 64(CX), Z11, K2, Z11
 	ADDQ   AX, CX
-	VADDPS (CX), Z12, Z12
-	VADDPS 64(CX), Z13, Z13
+	VADDPS (CX), Z12, K1, Z12
+	VADDPS 64(CX), Z13, K2, Z13
 	ADDQ   AX, CX
-	VADDPS (CX), Z14, Z14
-	VADDPS 64(CX), Z15, Z15
+	VADDPS (CX), Z14, K1, Z14
+	VADDPS 64(CX), Z15, K2, Z15
 	ADDQ   AX, CX
-	VADDPS (CX), Z16, Z16
-	VADDPS 64(CX), Z17, Z17
+	VADDPS (CX), Z16, K1, Z16
+	VADDPS 64(CX), Z17, K2, Z17
 	ADDQ   AX, CX
-	VADDPS (CX), Z18, Z18
-	VADDPS 64(CX), Z19, Z19
+	VADDPS (CX), Z18, K1, Z18
+	VADDPS 64(CX), Z19, K2, Z19
 	ADDQ   AX, CX
-	VADDPS (CX), Z20, Z20
-	VADDPS 64(CX), Z21, Z21
+	VADDPS (CX), Z20, K1, Z20
+	VADDPS 64(CX), Z21, K2, Z21
 	ADDQ   AX, CX
-	VADDPS (CX), Z22, Z22
-	VADDPS 64(CX), Z23, Z23
+	VADDPS (CX), Z22, K1, Z22
+	VADDPS 64(CX), Z23, K2, Z23
 	ADDQ   AX, CX
 	MOVQ   CX, residual+96(FP)
 
@@ -4256,41 +4297,41 @@ complete12:
 
 store12:
 	MOVQ    c+8(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, 64(CX)
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z16, (CX)
-	VMOVUPS Z17, 64(CX)
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z18, (CX)
-	VMOVUPS Z19, 64(CX)
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z20, (CX)
-	VMOVUPS Z21, 64(CX)
+	VMOVUPS Z20, K1, (CX)
+	VMOVUPS Z21, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z22, (CX)
-	VMOVUPS Z23, 64(CX)
+	VMOVUPS Z22, K1, (CX)
+	VMOVUPS Z23, K2, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -4299,10 +4340,15 @@ store12:
 	RET
 
 rows11:
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, x+40(FP)
-	ADDQ AX, edge+48(FP)
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	KMOVW AX, K2
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, x+40(FP)
+	ADDQ  AX, edge+48(FP)
 
 tile11:
 	VPXORD Z0, Z0, Z0
@@ -4596,73 +4642,73 @@ single11:
 	JL           single11
 
 next11:
-	DECQ    (SP)
-	JNZ     segment11
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased11
-	VMOVUPS (AX), Z22
-	VADDPS  Z22, Z0, Z0
-	VADDPS  Z22, Z2, Z2
-	VADDPS  Z22, Z4, Z4
-	VADDPS  Z22, Z6, Z6
-	VADDPS  Z22, Z8, Z8
-	VADDPS  Z22, Z10, Z10
-	VADDPS  Z22, Z12, Z12
-	VADDPS  Z22, Z14, Z14
-	VADDPS  Z22, Z16, Z16
-	VADDPS  Z22, Z18, Z18
-	VADDPS  Z22, Z20, Z20
-	VMOVUPS 64(AX), Z22
-	VADDPS  Z22, Z1, Z1
-	VADDPS  Z22, Z3, Z3
-	VADDPS  Z22, Z5, Z5
-	VADDPS  Z22, Z7, Z7
-	VADDPS  Z22, Z9, Z9
-	VADDPS  Z22, Z11, Z11
-	VADDPS  Z22, Z13, Z13
-	VADDPS  Z22, Z15, Z15
-	VADDPS  Z22, Z17, Z17
-	VADDPS  Z22, Z19, Z19
-	VADDPS  Z22, Z21, Z21
+	DECQ      (SP)
+	JNZ       segment11
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased11
+	VMOVUPS.Z (AX), K1, Z22
+	VADDPS    Z22, Z0, Z0
+	VADDPS    Z22, Z2, Z2
+	VADDPS    Z22, Z4, Z4
+	VADDPS    Z22, Z6, Z6
+	VADDPS    Z22, Z8, Z8
+	VADDPS    Z22, Z10, Z10
+	VADDPS    Z22, Z12, Z12
+	VADDPS    Z22, Z14, Z14
+	VADDPS    Z22, Z16, Z16
+	VADDPS    Z22, Z18, Z18
+	VADDPS    Z22, Z20, Z20
+	VMOVUPS.Z 64(AX), K2, Z22
+	VADDPS    Z22, Z1, Z1
+	VADDPS    Z22, Z3, Z3
+	VADDPS    Z22, Z5, Z5
+	VADDPS    Z22, Z7, Z7
+	VADDPS    Z22, Z9, Z9
+	VADDPS    Z22, Z11, Z11
+	VADDPS    Z22, Z13, Z13
+	VADDPS    Z22, Z15, Z15
+	VADDPS    Z22, Z17, Z17
+	VADDPS    Z22, Z19, Z19
+	VADDPS    Z22, Z21, Z21
 
 biased11:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), CX
 	TESTQ  CX, CX
 	JZ     complete11
-	VADDPS (CX), Z0, Z0
-	VADDPS 64(CX), Z1, Z1
+	VADDPS (CX), Z0, K1, Z0
+	VADDPS 64(CX), Z1, K2, Z1
 	ADDQ   AX, CX
-	VADDPS (CX), Z2, Z2
-	VADDPS 64(CX), Z3, Z3
+	VADDPS (CX), Z2, K1, Z2
+	VADDPS 64(CX), Z3, K2, Z3
 	ADDQ   AX, CX
-	VADDPS (CX), Z4, Z4
-	VADDPS 64(CX), Z5, Z5
+	VADDPS (CX), Z4, K1, Z4
+	VADDPS 64(CX), Z5, K2, Z5
 	ADDQ   AX, CX
-	VADDPS (CX), Z6, Z6
-	VADDPS 64(CX), Z7, Z7
+	VADDPS (CX), Z6, K1, Z6
+	VADDPS 64(CX), Z7, K2, Z7
 	ADDQ   AX, CX
-	VADDPS (CX), Z8, Z8
-	VADDPS 64(CX), Z9, Z9
+	VADDPS (CX), Z8, K1, Z8
+	VADDPS 64(CX), Z9, K2, Z9
 	ADDQ   AX, CX
-	VADDPS (CX), Z10, Z10
-	VADDPS 64(CX), Z11, Z11
+	VADDPS (CX), Z10, K1, Z10
+	VADDPS 64(CX), Z11, K2, Z11
 	ADDQ   AX, CX
-	VADDPS (CX), Z12, Z12
-	VADDPS 64(CX), Z13, Z13
+	VADDPS (CX), Z12, K1, Z12
+	VADDPS 64(CX), Z13, K2, Z13
 	ADDQ   AX, CX
-	VADDPS (CX), Z14, Z14
-	VADDPS 64(CX), Z15, Z15
+	VADDPS (CX), Z14, K1, Z14
+	VADDPS 64(CX), Z15, K2, Z15
 	ADDQ   AX, CX
-	VADDPS (CX), Z16, Z16
-	VADDPS 64(CX), Z17, Z17
+	VADDPS (CX), Z16, K1, Z16
+	VADDPS 64(CX), Z17, K2, Z17
 	ADDQ   AX, CX
-	VADDPS (CX), Z18, Z18
-	VADDPS 64(CX), Z19, Z19
+	VADDPS (CX), Z18, K1, Z18
+	VADDPS 64(CX), Z19, K2, Z19
 	ADDQ   AX, CX
-	VADDPS (CX), Z20, Z20
-	VADDPS 64(CX), Z21, Z21
+	VADDPS (CX), Z20, K1, Z20
+	VADDPS 64(CX), Z21, K2, Z21
 	ADDQ   AX, CX
 	MOVQ   CX, residual+96(FP)
 
@@ -4696,38 +4742,38 @@ complete11:
 
 store11:
 	MOVQ    c+8(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, 64(CX)
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z16, (CX)
-	VMOVUPS Z17, 64(CX)
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z18, (CX)
-	VMOVUPS Z19, 64(CX)
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z20, (CX)
-	VMOVUPS Z21, 64(CX)
+	VMOVUPS Z20, K1, (CX)
+	VMOVUPS Z21, K2, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -4736,10 +4782,15 @@ store11:
 	RET
 
 rows10:
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, x+40(FP)
-	ADDQ AX, edge+48(FP)
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	KMOVW AX, K2
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, x+40(FP)
+	ADDQ  AX, edge+48(FP)
 
 tile10:
 	VPXORD Z0, Z0, Z0
@@ -5011,68 +5062,68 @@ single10:
 	JL           single10
 
 next10:
-	DECQ    (SP)
-	JNZ     segment10
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased10
-	VMOVUPS (AX), Z20
-	VADDPS  Z20, Z0, Z0
-	VADDPS  Z20, Z2, Z2
-	VADDPS  Z20, Z4, Z4
-	VADDPS  Z20, Z6, Z6
-	VADDPS  Z20, Z8, Z8
-	VADDPS  Z20, Z10, Z10
-	VADDPS  Z20, Z12, Z12
-	VADDPS  Z20, Z14, Z14
-	VADDPS  Z20, Z16, Z16
-	VADDPS  Z20, Z18, Z18
-	VMOVUPS 64(AX), Z20
-	VADDPS  Z20, Z1, Z1
-	VADDPS  Z20, Z3, Z3
-	VADDPS  Z20, Z5, Z5
-	VADDPS  Z20, Z7, Z7
-	VADDPS  Z20, Z9, Z9
-	VADDPS  Z20, Z11, Z11
-	VADDPS  Z20, Z13, Z13
-	VADDPS  Z20, Z15, Z15
-	VADDPS  Z20, Z17, Z17
-	VADDPS  Z20, Z19, Z19
+	DECQ      (SP)
+	JNZ       segment10
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased10
+	VMOVUPS.Z (AX), K1, Z20
+	VADDPS    Z20, Z0, Z0
+	VADDPS    Z20, Z2, Z2
+	VADDPS    Z20, Z4, Z4
+	VADDPS    Z20, Z6, Z6
+	VADDPS    Z20, Z8, Z8
+	VADDPS    Z20, Z10, Z10
+	VADDPS    Z20, Z12, Z12
+	VADDPS    Z20, Z14, Z14
+	VADDPS    Z20, Z16, Z16
+	VADDPS    Z20, Z18, Z18
+	VMOVUPS.Z 64(AX), K2, Z20
+	VADDPS    Z20, Z1, Z1
+	VADDPS    Z20, Z3, Z3
+	VADDPS    Z20, Z5, Z5
+	VADDPS    Z20, Z7, Z7
+	VADDPS    Z20, Z9, Z9
+	VADDPS    Z20, Z11, Z11
+	VADDPS    Z20, Z13, Z13
+	VADDPS    Z20, Z15, Z15
+	VADDPS    Z20, Z17, Z17
+	VADDPS    Z20, Z19, Z19
 
 biased10:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), CX
 	TESTQ  CX, CX
 	JZ     complete10
-	VADDPS (CX), Z0, Z0
-	VADDPS 64(CX), Z1, Z1
+	VADDPS (CX), Z0, K1, Z0
+	VADDPS 64(CX), Z1, K2, Z1
 	ADDQ   AX, CX
-	VADDPS (CX), Z2, Z2
-	VADDPS 64(CX), Z3, Z3
+	VADDPS (CX), Z2, K1, Z2
+	VADDPS 64(CX), Z3, K2, Z3
 	ADDQ   AX, CX
-	VADDPS (CX), Z4, Z4
-	VADDPS 64(CX), Z5, Z5
+	VADDPS (CX), Z4, K1, Z4
+	VADDPS 64(CX), Z5, K2, Z5
 	ADDQ   AX, CX
-	VADDPS (CX), Z6, Z6
-	VADDPS 64(CX), Z7, Z7
+	VADDPS (CX), Z6, K1, Z6
+	VADDPS 64(CX), Z7, K2, Z7
 	ADDQ   AX, CX
-	VADDPS (CX), Z8, Z8
-	VADDPS 64(CX), Z9, Z9
+	VADDPS (CX), Z8, K1, Z8
+	VADDPS 64(CX), Z9, K2, Z9
 	ADDQ   AX, CX
-	VADDPS (CX), Z10, Z10
-	VADDPS 64(CX), Z11, Z11
+	VADDPS (CX), Z10, K1, Z10
+	VADDPS 64(CX), Z11, K2, Z11
 	ADDQ   AX, CX
-	VADDPS (CX), Z12, Z12
-	VADDPS 64(CX), Z13, Z13
+	VADDPS (CX), Z12, K1, Z12
+	VADDPS 64(CX), Z13, K2, Z13
 	ADDQ   AX, CX
-	VADDPS (CX), Z14, Z14
-	VADDPS 64(CX), Z15, Z15
+	VADDPS (CX), Z14, K1, Z14
+	VADDPS 64(CX), Z15, K2, Z15
 	ADDQ   AX, CX
-	VADDPS (CX), Z16, Z16
-	VADDPS 64(CX), Z17, Z17
+	VADDPS (CX), Z16, K1, Z16
+	VADDPS 64(CX), Z17, K2, Z17
 	ADDQ   AX, CX
-	VADDPS (CX), Z18, Z18
-	VADDPS 64(CX), Z19, Z19
+	VADDPS (CX), Z18, K1, Z18
+	VADDPS 64(CX), Z19, K2, Z19
 	ADDQ   AX, CX
 	MOVQ   CX, residual+96(FP)
 
@@ -5104,35 +5155,35 @@ complete10:
 
 store10:
 	MOVQ    c+8(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, 64(CX)
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z16, (CX)
-	VMOVUPS Z17, 64(CX)
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z18, (CX)
-	VMOVUPS Z19, 64(CX)
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -5141,10 +5192,15 @@ store10:
 	RET
 
 rows9:
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, x+40(FP)
-	ADDQ AX, edge+48(FP)
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	KMOVW AX, K2
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, x+40(FP)
+	ADDQ  AX, edge+48(FP)
 
 tile9:
 	VPXORD Z0, Z0, Z0
@@ -5394,63 +5450,63 @@ single9:
 	JL           single9
 
 next9:
-	DECQ    (SP)
-	JNZ     segment9
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased9
-	VMOVUPS (AX), Z18
-	VADDPS  Z18, Z0, Z0
-	VADDPS  Z18, Z2, Z2
-	VADDPS  Z18, Z4, Z4
-	VADDPS  Z18, Z6, Z6
-	VADDPS  Z18, Z8, Z8
-	VADDPS  Z18, Z10, Z10
-	VADDPS  Z18, Z12, Z12
-	VADDPS  Z18, Z14, Z14
-	VADDPS  Z18, Z16, Z16
-	VMOVUPS 64(AX), Z18
-	VADDPS  Z18, Z1, Z1
-	VADDPS  Z18, Z3, Z3
-	VADDPS  Z18, Z5, Z5
-	VADDPS  Z18, Z7, Z7
-	VADDPS  Z18, Z9, Z9
-	VADDPS  Z18, Z11, Z11
-	VADDPS  Z18, Z13, Z13
-	VADDPS  Z18, Z15, Z15
-	VADDPS  Z18, Z17, Z17
+	DECQ      (SP)
+	JNZ       segment9
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased9
+	VMOVUPS.Z (AX), K1, Z18
+	VADDPS    Z18, Z0, Z0
+	VADDPS    Z18, Z2, Z2
+	VADDPS    Z18, Z4, Z4
+	VADDPS    Z18, Z6, Z6
+	VADDPS    Z18, Z8, Z8
+	VADDPS    Z18, Z10, Z10
+	VADDPS    Z18, Z12, Z12
+	VADDPS    Z18, Z14, Z14
+	VADDPS    Z18, Z16, Z16
+	VMOVUPS.Z 64(AX), K2, Z18
+	VADDPS    Z18, Z1, Z1
+	VADDPS    Z18, Z3, Z3
+	VADDPS    Z18, Z5, Z5
+	VADDPS    Z18, Z7, Z7
+	VADDPS    Z18, Z9, Z9
+	VADDPS    Z18, Z11, Z11
+	VADDPS    Z18, Z13, Z13
+	VADDPS    Z18, Z15, Z15
+	VADDPS    Z18, Z17, Z17
 
 biased9:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), CX
 	TESTQ  CX, CX
 	JZ     complete9
-	VADDPS (CX), Z0, Z0
-	VADDPS 64(CX), Z1, Z1
+	VADDPS (CX), Z0, K1, Z0
+	VADDPS 64(CX), Z1, K2, Z1
 	ADDQ   AX, CX
-	VADDPS (CX), Z2, Z2
-	VADDPS 64(CX), Z3, Z3
+	VADDPS (CX), Z2, K1, Z2
+	VADDPS 64(CX), Z3, K2, Z3
 	ADDQ   AX, CX
-	VADDPS (CX), Z4, Z4
-	VADDPS 64(CX), Z5, Z5
+	VADDPS (CX), Z4, K1, Z4
+	VADDPS 64(CX), Z5, K2, Z5
 	ADDQ   AX, CX
-	VADDPS (CX), Z6, Z6
-	VADDPS 64(CX), Z7, Z7
+	VADDPS (CX), Z6, K1, Z6
+	VADDPS 64(CX), Z7, K2, Z7
 	ADDQ   AX, CX
-	VADDPS (CX), Z8, Z8
-	VADDPS 64(CX), Z9, Z9
+	VADDPS (CX), Z8, K1, Z8
+	VADDPS 64(CX), Z9, K2, Z9
 	ADDQ   AX, CX
-	VADDPS (CX), Z10, Z10
-	VADDPS 64(CX), Z11, Z11
+	VADDPS (CX), Z10, K1, Z10
+	VADDPS 64(CX), Z11, K2, Z11
 	ADDQ   AX, CX
-	VADDPS (CX), Z12, Z12
-	VADDPS 64(CX), Z13, Z13
+	VADDPS (CX), Z12, K1, Z12
+	VADDPS 64(CX), Z13, K2, Z13
 	ADDQ   AX, CX
-	VADDPS (CX), Z14, Z14
-	VADDPS 64(CX), Z15, Z15
+	VADDPS (CX), Z14, K1, Z14
+	VADDPS 64(CX), Z15, K2, Z15
 	ADDQ   AX, CX
-	VADDPS (CX), Z16, Z16
-	VADDPS 64(CX), Z17, Z17
+	VADDPS (CX), Z16, K1, Z16
+	VADDPS 64(CX), Z17, K2, Z17
 	ADDQ   AX, CX
 	MOVQ   CX, residual+96(FP)
 
@@ -5480,32 +5536,32 @@ complete9:
 
 store9:
 	MOVQ    c+8(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, 64(CX)
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z16, (CX)
-	VMOVUPS Z17, 64(CX)
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -5514,10 +5570,15 @@ store9:
 	RET
 
 rows8:
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, x+40(FP)
-	ADDQ AX, edge+48(FP)
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	KMOVW AX, K2
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, x+40(FP)
+	ADDQ  AX, edge+48(FP)
 
 tile8:
 	VPXORD Z0, Z0, Z0
@@ -5745,58 +5806,58 @@ single8:
 	JL           single8
 
 next8:
-	DECQ    (SP)
-	JNZ     segment8
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased8
-	VMOVUPS (AX), Z16
-	VADDPS  Z16, Z0, Z0
-	VADDPS  Z16, Z2, Z2
-	VADDPS  Z16, Z4, Z4
-	VADDPS  Z16, Z6, Z6
-	VADDPS  Z16, Z8, Z8
-	VADDPS  Z16, Z10, Z10
-	VADDPS  Z16, Z12, Z12
-	VADDPS  Z16, Z14, Z14
-	VMOVUPS 64(AX), Z16
-	VADDPS  Z16, Z1, Z1
-	VADDPS  Z16, Z3, Z3
-	VADDPS  Z16, Z5, Z5
-	VADDPS  Z16, Z7, Z7
-	VADDPS  Z16, Z9, Z9
-	VADDPS  Z16, Z11, Z11
-	VADDPS  Z16, Z13, Z13
-	VADDPS  Z16, Z15, Z15
+	DECQ      (SP)
+	JNZ       segment8
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased8
+	VMOVUPS.Z (AX), K1, Z16
+	VADDPS    Z16, Z0, Z0
+	VADDPS    Z16, Z2, Z2
+	VADDPS    Z16, Z4, Z4
+	VADDPS    Z16, Z6, Z6
+	VADDPS    Z16, Z8, Z8
+	VADDPS    Z16, Z10, Z10
+	VADDPS    Z16, Z12, Z12
+	VADDPS    Z16, Z14, Z14
+	VMOVUPS.Z 64(AX), K2, Z16
+	VADDPS    Z16, Z1, Z1
+	VADDPS    Z16, Z3, Z3
+	VADDPS    Z16, Z5, Z5
+	VADDPS    Z16, Z7, Z7
+	VADDPS    Z16, Z9, Z9
+	VADDPS    Z16, Z11, Z11
+	VADDPS    Z16, Z13, Z13
+	VADDPS    Z16, Z15, Z15
 
 biased8:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), CX
 	TESTQ  CX, CX
 	JZ     complete8
-	VADDPS (CX), Z0, Z0
-	VADDPS 64(CX), Z1, Z1
+	VADDPS (CX), Z0, K1, Z0
+	VADDPS 64(CX), Z1, K2, Z1
 	ADDQ   AX, CX
-	VADDPS (CX), Z2, Z2
-	VADDPS 64(CX), Z3, Z3
+	VADDPS (CX), Z2, K1, Z2
+	VADDPS 64(CX), Z3, K2, Z3
 	ADDQ   AX, CX
-	VADDPS (CX), Z4, Z4
-	VADDPS 64(CX), Z5, Z5
+	VADDPS (CX), Z4, K1, Z4
+	VADDPS 64(CX), Z5, K2, Z5
 	ADDQ   AX, CX
-	VADDPS (CX), Z6, Z6
-	VADDPS 64(CX), Z7, Z7
+	VADDPS (CX), Z6, K1, Z6
+	VADDPS 64(CX), Z7, K2, Z7
 	ADDQ   AX, CX
-	VADDPS (CX), Z8, Z8
-	VADDPS 64(CX), Z9, Z9
+	VADDPS (CX), Z8, K1, Z8
+	VADDPS 64(CX), Z9, K2, Z9
 	ADDQ   AX, CX
-	VADDPS (CX), Z10, Z10
-	VADDPS 64(CX), Z11, Z11
+	VADDPS (CX), Z10, K1, Z10
+	VADDPS 64(CX), Z11, K2, Z11
 	ADDQ   AX, CX
-	VADDPS (CX), Z12, Z12
-	VADDPS 64(CX), Z13, Z13
+	VADDPS (CX), Z12, K1, Z12
+	VADDPS 64(CX), Z13, K2, Z13
 	ADDQ   AX, CX
-	VADDPS (CX), Z14, Z14
-	VADDPS 64(CX), Z15, Z15
+	VADDPS (CX), Z14, K1, Z14
+	VADDPS 64(CX), Z15, K2, Z15
 	ADDQ   AX, CX
 	MOVQ   CX, residual+96(FP)
 
@@ -5824,29 +5885,29 @@ complete8:
 
 store8:
 	MOVQ    c+8(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, 64(CX)
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -5855,10 +5916,15 @@ store8:
 	RET
 
 rows7:
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, x+40(FP)
-	ADDQ AX, edge+48(FP)
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	KMOVW AX, K2
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, x+40(FP)
+	ADDQ  AX, edge+48(FP)
 
 tile7:
 	VPXORD Z0, Z0, Z0
@@ -6064,53 +6130,53 @@ single7:
 	JL           single7
 
 next7:
-	DECQ    (SP)
-	JNZ     segment7
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased7
-	VMOVUPS (AX), Z14
-	VADDPS  Z14, Z0, Z0
-	VADDPS  Z14, Z2, Z2
-	VADDPS  Z14, Z4, Z4
-	VADDPS  Z14, Z6, Z6
-	VADDPS  Z14, Z8, Z8
-	VADDPS  Z14, Z10, Z10
-	VADDPS  Z14, Z12, Z12
-	VMOVUPS 64(AX), Z14
-	VADDPS  Z14, Z1, Z1
-	VADDPS  Z14, Z3, Z3
-	VADDPS  Z14, Z5, Z5
-	VADDPS  Z14, Z7, Z7
-	VADDPS  Z14, Z9, Z9
-	VADDPS  Z14, Z11, Z11
-	VADDPS  Z14, Z13, Z13
+	DECQ      (SP)
+	JNZ       segment7
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased7
+	VMOVUPS.Z (AX), K1, Z14
+	VADDPS    Z14, Z0, Z0
+	VADDPS    Z14, Z2, Z2
+	VADDPS    Z14, Z4, Z4
+	VADDPS    Z14, Z6, Z6
+	VADDPS    Z14, Z8, Z8
+	VADDPS    Z14, Z10, Z10
+	VADDPS    Z14, Z12, Z12
+	VMOVUPS.Z 64(AX), K2, Z14
+	VADDPS    Z14, Z1, Z1
+	VADDPS    Z14, Z3, Z3
+	VADDPS    Z14, Z5, Z5
+	VADDPS    Z14, Z7, Z7
+	VADDPS    Z14, Z9, Z9
+	VADDPS    Z14, Z11, Z11
+	VADDPS    Z14, Z13, Z13
 
 biased7:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), CX
 	TESTQ  CX, CX
 	JZ     complete7
-	VADDPS (CX), Z0, Z0
-	VADDPS 64(CX), Z1, Z1
+	VADDPS (CX), Z0, K1, Z0
+	VADDPS 64(CX), Z1, K2, Z1
 	ADDQ   AX, CX
-	VADDPS (CX), Z2, Z2
-	VADDPS 64(CX), Z3, Z3
+	VADDPS (CX), Z2, K1, Z2
+	VADDPS 64(CX), Z3, K2, Z3
 	ADDQ   AX, CX
-	VADDPS (CX), Z4, Z4
-	VADDPS 64(CX), Z5, Z5
+	VADDPS (CX), Z4, K1, Z4
+	VADDPS 64(CX), Z5, K2, Z5
 	ADDQ   AX, CX
-	VADDPS (CX), Z6, Z6
-	VADDPS 64(CX), Z7, Z7
+	VADDPS (CX), Z6, K1, Z6
+	VADDPS 64(CX), Z7, K2, Z7
 	ADDQ   AX, CX
-	VADDPS (CX), Z8, Z8
-	VADDPS 64(CX), Z9, Z9
+	VADDPS (CX), Z8, K1, Z8
+	VADDPS 64(CX), Z9, K2, Z9
 	ADDQ   AX, CX
-	VADDPS (CX), Z10, Z10
-	VADDPS 64(CX), Z11, Z11
+	VADDPS (CX), Z10, K1, Z10
+	VADDPS 64(CX), Z11, K2, Z11
 	ADDQ   AX, CX
-	VADDPS (CX), Z12, Z12
-	VADDPS 64(CX), Z13, Z13
+	VADDPS (CX), Z12, K1, Z12
+	VADDPS 64(CX), Z13, K2, Z13
 	ADDQ   AX, CX
 	MOVQ   CX, residual+96(FP)
 
@@ -6136,26 +6202,26 @@ complete7:
 
 store7:
 	MOVQ    c+8(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -6164,12 +6230,17 @@ store7:
 	RET
 
 rows6:
-	MOVQ x+40(FP), CX
-	MOVQ edge+48(FP), DX
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, CX
-	ADDQ AX, DX
+	MOVQ  x+40(FP), CX
+	MOVQ  edge+48(FP), DX
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	KMOVW AX, K2
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, CX
+	ADDQ  AX, DX
 
 tile6:
 	VPXORD Z0, Z0, Z0
@@ -6353,48 +6424,48 @@ single6:
 	JL           single6
 
 next6:
-	DECQ    (SP)
-	JNZ     segment6
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased6
-	VMOVUPS (AX), Z12
-	VADDPS  Z12, Z0, Z0
-	VADDPS  Z12, Z2, Z2
-	VADDPS  Z12, Z4, Z4
-	VADDPS  Z12, Z6, Z6
-	VADDPS  Z12, Z8, Z8
-	VADDPS  Z12, Z10, Z10
-	VMOVUPS 64(AX), Z12
-	VADDPS  Z12, Z1, Z1
-	VADDPS  Z12, Z3, Z3
-	VADDPS  Z12, Z5, Z5
-	VADDPS  Z12, Z7, Z7
-	VADDPS  Z12, Z9, Z9
-	VADDPS  Z12, Z11, Z11
+	DECQ      (SP)
+	JNZ       segment6
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased6
+	VMOVUPS.Z (AX), K1, Z12
+	VADDPS    Z12, Z0, Z0
+	VADDPS    Z12, Z2, Z2
+	VADDPS    Z12, Z4, Z4
+	VADDPS    Z12, Z6, Z6
+	VADDPS    Z12, Z8, Z8
+	VADDPS    Z12, Z10, Z10
+	VMOVUPS.Z 64(AX), K2, Z12
+	VADDPS    Z12, Z1, Z1
+	VADDPS    Z12, Z3, Z3
+	VADDPS    Z12, Z5, Z5
+	VADDPS    Z12, Z7, Z7
+	VADDPS    Z12, Z9, Z9
+	VADDPS    Z12, Z11, Z11
 
 biased6:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), BX
 	TESTQ  BX, BX
 	JZ     complete6
-	VADDPS (BX), Z0, Z0
-	VADDPS 64(BX), Z1, Z1
+	VADDPS (BX), Z0, K1, Z0
+	VADDPS 64(BX), Z1, K2, Z1
 	ADDQ   AX, BX
-	VADDPS (BX), Z2, Z2
-	VADDPS 64(BX), Z3, Z3
+	VADDPS (BX), Z2, K1, Z2
+	VADDPS 64(BX), Z3, K2, Z3
 	ADDQ   AX, BX
-	VADDPS (BX), Z4, Z4
-	VADDPS 64(BX), Z5, Z5
+	VADDPS (BX), Z4, K1, Z4
+	VADDPS 64(BX), Z5, K2, Z5
 	ADDQ   AX, BX
-	VADDPS (BX), Z6, Z6
-	VADDPS 64(BX), Z7, Z7
+	VADDPS (BX), Z6, K1, Z6
+	VADDPS 64(BX), Z7, K2, Z7
 	ADDQ   AX, BX
-	VADDPS (BX), Z8, Z8
-	VADDPS 64(BX), Z9, Z9
+	VADDPS (BX), Z8, K1, Z8
+	VADDPS 64(BX), Z9, K2, Z9
 	ADDQ   AX, BX
-	VADDPS (BX), Z10, Z10
-	VADDPS 64(BX), Z11, Z11
+	VADDPS (BX), Z10, K1, Z10
+	VADDPS 64(BX), Z11, K2, Z11
 	ADDQ   AX, BX
 	MOVQ   BX, residual+96(FP)
 
@@ -6418,23 +6489,23 @@ complete6:
 
 store6:
 	MOVQ    c+8(FP), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K2, 64(BX)
 	ADDQ    AX, BX
-	VMOVUPS Z2, (BX)
-	VMOVUPS Z3, 64(BX)
+	VMOVUPS Z2, K1, (BX)
+	VMOVUPS Z3, K2, 64(BX)
 	ADDQ    AX, BX
-	VMOVUPS Z4, (BX)
-	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z4, K1, (BX)
+	VMOVUPS Z5, K2, 64(BX)
 	ADDQ    AX, BX
-	VMOVUPS Z6, (BX)
-	VMOVUPS Z7, 64(BX)
+	VMOVUPS Z6, K1, (BX)
+	VMOVUPS Z7, K2, 64(BX)
 	ADDQ    AX, BX
-	VMOVUPS Z8, (BX)
-	VMOVUPS Z9, 64(BX)
+	VMOVUPS Z8, K1, (BX)
+	VMOVUPS Z9, K2, 64(BX)
 	ADDQ    AX, BX
-	VMOVUPS Z10, (BX)
-	VMOVUPS Z11, 64(BX)
+	VMOVUPS Z10, K1, (BX)
+	VMOVUPS Z11, K2, 64(BX)
 	ADDQ    AX, BX
 	MOVQ    BX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -6443,12 +6514,17 @@ store6:
 	RET
 
 rows5:
-	MOVQ x+40(FP), CX
-	MOVQ edge+48(FP), DX
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, CX
-	ADDQ AX, DX
+	MOVQ  x+40(FP), CX
+	MOVQ  edge+48(FP), DX
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	KMOVW AX, K2
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, CX
+	ADDQ  AX, DX
 
 tile5:
 	VPXORD Z0, Z0, Z0
@@ -6610,43 +6686,43 @@ single5:
 	JL           single5
 
 next5:
-	DECQ    (SP)
-	JNZ     segment5
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased5
-	VMOVUPS (AX), Z10
-	VADDPS  Z10, Z0, Z0
-	VADDPS  Z10, Z2, Z2
-	VADDPS  Z10, Z4, Z4
-	VADDPS  Z10, Z6, Z6
-	VADDPS  Z10, Z8, Z8
-	VMOVUPS 64(AX), Z10
-	VADDPS  Z10, Z1, Z1
-	VADDPS  Z10, Z3, Z3
-	VADDPS  Z10, Z5, Z5
-	VADDPS  Z10, Z7, Z7
-	VADDPS  Z10, Z9, Z9
+	DECQ      (SP)
+	JNZ       segment5
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased5
+	VMOVUPS.Z (AX), K1, Z10
+	VADDPS    Z10, Z0, Z0
+	VADDPS    Z10, Z2, Z2
+	VADDPS    Z10, Z4, Z4
+	VADDPS    Z10, Z6, Z6
+	VADDPS    Z10, Z8, Z8
+	VMOVUPS.Z 64(AX), K2, Z10
+	VADDPS    Z10, Z1, Z1
+	VADDPS    Z10, Z3, Z3
+	VADDPS    Z10, Z5, Z5
+	VADDPS    Z10, Z7, Z7
+	VADDPS    Z10, Z9, Z9
 
 biased5:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), BX
 	TESTQ  BX, BX
 	JZ     complete5
-	VADDPS (BX), Z0, Z0
-	VADDPS 64(BX), Z1, Z1
+	VADDPS (BX), Z0, K1, Z0
+	VADDPS 64(BX), Z1, K2, Z1
 	ADDQ   AX, BX
-	VADDPS (BX), Z2, Z2
-	VADDPS 64(BX), Z3, Z3
+	VADDPS (BX), Z2, K1, Z2
+	VADDPS 64(BX), Z3, K2, Z3
 	ADDQ   AX, BX
-	VADDPS (BX), Z4, Z4
-	VADDPS 64(BX), Z5, Z5
+	VADDPS (BX), Z4, K1, Z4
+	VADDPS 64(BX), Z5, K2, Z5
 	ADDQ   AX, BX
-	VADDPS (BX), Z6, Z6
-	VADDPS 64(BX), Z7, Z7
+	VADDPS (BX), Z6, K1, Z6
+	VADDPS 64(BX), Z7, K2, Z7
 	ADDQ   AX, BX
-	VADDPS (BX), Z8, Z8
-	VADDPS 64(BX), Z9, Z9
+	VADDPS (BX), Z8, K1, Z8
+	VADDPS 64(BX), Z9, K2, Z9
 	ADDQ   AX, BX
 	MOVQ   BX, residual+96(FP)
 
@@ -6668,20 +6744,20 @@ complete5:
 
 store5:
 	MOVQ    c+8(FP), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K2, 64(BX)
 	ADDQ    AX, BX
-	VMOVUPS Z2, (BX)
-	VMOVUPS Z3, 64(BX)
+	VMOVUPS Z2, K1, (BX)
+	VMOVUPS Z3, K2, 64(BX)
 	ADDQ    AX, BX
-	VMOVUPS Z4, (BX)
-	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z4, K1, (BX)
+	VMOVUPS Z5, K2, 64(BX)
 	ADDQ    AX, BX
-	VMOVUPS Z6, (BX)
-	VMOVUPS Z7, 64(BX)
+	VMOVUPS Z6, K1, (BX)
+	VMOVUPS Z7, K2, 64(BX)
 	ADDQ    AX, BX
-	VMOVUPS Z8, (BX)
-	VMOVUPS Z9, 64(BX)
+	VMOVUPS Z8, K1, (BX)
+	VMOVUPS Z9, K2, 64(BX)
 	ADDQ    AX, BX
 	MOVQ    BX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -6690,12 +6766,17 @@ store5:
 	RET
 
 rows4:
-	MOVQ x+40(FP), CX
-	MOVQ edge+48(FP), DX
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, CX
-	ADDQ AX, DX
+	MOVQ  x+40(FP), CX
+	MOVQ  edge+48(FP), DX
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	KMOVW AX, K2
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, CX
+	ADDQ  AX, DX
 
 tile4:
 	VPXORD Z0, Z0, Z0
@@ -6835,38 +6916,38 @@ single4:
 	JL           single4
 
 next4:
-	DECQ    (SP)
-	JNZ     segment4
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased4
-	VMOVUPS (AX), Z8
-	VADDPS  Z8, Z0, Z0
-	VADDPS  Z8, Z2, Z2
-	VADDPS  Z8, Z4, Z4
-	VADDPS  Z8, Z6, Z6
-	VMOVUPS 64(AX), Z8
-	VADDPS  Z8, Z1, Z1
-	VADDPS  Z8, Z3, Z3
-	VADDPS  Z8, Z5, Z5
-	VADDPS  Z8, Z7, Z7
+	DECQ      (SP)
+	JNZ       segment4
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased4
+	VMOVUPS.Z (AX), K1, Z8
+	VADDPS    Z8, Z0, Z0
+	VADDPS    Z8, Z2, Z2
+	VADDPS    Z8, Z4, Z4
+	VADDPS    Z8, Z6, Z6
+	VMOVUPS.Z 64(AX), K2, Z8
+	VADDPS    Z8, Z1, Z1
+	VADDPS    Z8, Z3, Z3
+	VADDPS    Z8, Z5, Z5
+	VADDPS    Z8, Z7, Z7
 
 biased4:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), BX
 	TESTQ  BX, BX
 	JZ     complete4
-	VADDPS (BX), Z0, Z0
-	VADDPS 64(BX), Z1, Z1
+	VADDPS (BX), Z0, K1, Z0
+	VADDPS 64(BX), Z1, K2, Z1
 	ADDQ   AX, BX
-	VADDPS (BX), Z2, Z2
-	VADDPS 64(BX), Z3, Z3
+	VADDPS (BX), Z2, K1, Z2
+	VADDPS 64(BX), Z3, K2, Z3
 	ADDQ   AX, BX
-	VADDPS (BX), Z4, Z4
-	VADDPS 64(BX), Z5, Z5
+	VADDPS (BX), Z4, K1, Z4
+	VADDPS 64(BX), Z5, K2, Z5
 	ADDQ   AX, BX
-	VADDPS (BX), Z6, Z6
-	VADDPS 64(BX), Z7, Z7
+	VADDPS (BX), Z6, K1, Z6
+	VADDPS 64(BX), Z7, K2, Z7
 	ADDQ   AX, BX
 	MOVQ   BX, residual+96(FP)
 
@@ -6886,17 +6967,17 @@ complete4:
 
 store4:
 	MOVQ    c+8(FP), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K2, 64(BX)
 	ADDQ    AX, BX
-	VMOVUPS Z2, (BX)
-	VMOVUPS Z3, 64(BX)
+	VMOVUPS Z2, K1, (BX)
+	VMOVUPS Z3, K2, 64(BX)
 	ADDQ    AX, BX
-	VMOVUPS Z4, (BX)
-	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z4, K1, (BX)
+	VMOVUPS Z5, K2, 64(BX)
 	ADDQ    AX, BX
-	VMOVUPS Z6, (BX)
-	VMOVUPS Z7, 64(BX)
+	VMOVUPS Z6, K1, (BX)
+	VMOVUPS Z7, K2, 64(BX)
 	ADDQ    AX, BX
 	MOVQ    BX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -6905,12 +6986,17 @@ store4:
 	RET
 
 rows3:
-	MOVQ x+40(FP), CX
-	MOVQ edge+48(FP), DX
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, CX
-	ADDQ AX, DX
+	MOVQ  x+40(FP), CX
+	MOVQ  edge+48(FP), DX
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	KMOVW AX, K2
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, CX
+	ADDQ  AX, DX
 
 tile3:
 	VPXORD Z0, Z0, Z0
@@ -7028,33 +7114,33 @@ single3:
 	JL           single3
 
 next3:
-	DECQ    (SP)
-	JNZ     segment3
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased3
-	VMOVUPS (AX), Z6
-	VADDPS  Z6, Z0, Z0
-	VADDPS  Z6, Z2, Z2
-	VADDPS  Z6, Z4, Z4
-	VMOVUPS 64(AX), Z6
-	VADDPS  Z6, Z1, Z1
-	VADDPS  Z6, Z3, Z3
-	VADDPS  Z6, Z5, Z5
+	DECQ      (SP)
+	JNZ       segment3
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased3
+	VMOVUPS.Z (AX), K1, Z6
+	VADDPS    Z6, Z0, Z0
+	VADDPS    Z6, Z2, Z2
+	VADDPS    Z6, Z4, Z4
+	VMOVUPS.Z 64(AX), K2, Z6
+	VADDPS    Z6, Z1, Z1
+	VADDPS    Z6, Z3, Z3
+	VADDPS    Z6, Z5, Z5
 
 biased3:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), BX
 	TESTQ  BX, BX
 	JZ     complete3
-	VADDPS (BX), Z0, Z0
-	VADDPS 64(BX), Z1, Z1
+	VADDPS (BX), Z0, K1, Z0
+	VADDPS 64(BX), Z1, K2, Z1
 	ADDQ   AX, BX
-	VADDPS (BX), Z2, Z2
-	VADDPS 64(BX), Z3, Z3
+	VADDPS (BX), Z2, K1, Z2
+	VADDPS 64(BX), Z3, K2, Z3
 	ADDQ   AX, BX
-	VADDPS (BX), Z4, Z4
-	VADDPS 64(BX), Z5, Z5
+	VADDPS (BX), Z4, K1, Z4
+	VADDPS 64(BX), Z5, K2, Z5
 	ADDQ   AX, BX
 	MOVQ   BX, residual+96(FP)
 
@@ -7072,14 +7158,14 @@ complete3:
 
 store3:
 	MOVQ    c+8(FP), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K2, 64(BX)
 	ADDQ    AX, BX
-	VMOVUPS Z2, (BX)
-	VMOVUPS Z3, 64(BX)
+	VMOVUPS Z2, K1, (BX)
+	VMOVUPS Z3, K2, 64(BX)
 	ADDQ    AX, BX
-	VMOVUPS Z4, (BX)
-	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z4, K1, (BX)
+	VMOVUPS Z5, K2, 64(BX)
 	ADDQ    AX, BX
 	MOVQ    BX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -7088,12 +7174,17 @@ store3:
 	RET
 
 rows2:
-	MOVQ x+40(FP), CX
-	MOVQ edge+48(FP), DX
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, CX
-	ADDQ AX, DX
+	MOVQ  x+40(FP), CX
+	MOVQ  edge+48(FP), DX
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	KMOVW AX, K2
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, CX
+	ADDQ  AX, DX
 
 tile2:
 	VPXORD Z0, Z0, Z0
@@ -7189,28 +7280,28 @@ single2:
 	JL           single2
 
 next2:
-	DECQ    (SP)
-	JNZ     segment2
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased2
-	VMOVUPS (AX), Z4
-	VADDPS  Z4, Z0, Z0
-	VADDPS  Z4, Z2, Z2
-	VMOVUPS 64(AX), Z4
-	VADDPS  Z4, Z1, Z1
-	VADDPS  Z4, Z3, Z3
+	DECQ      (SP)
+	JNZ       segment2
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased2
+	VMOVUPS.Z (AX), K1, Z4
+	VADDPS    Z4, Z0, Z0
+	VADDPS    Z4, Z2, Z2
+	VMOVUPS.Z 64(AX), K2, Z4
+	VADDPS    Z4, Z1, Z1
+	VADDPS    Z4, Z3, Z3
 
 biased2:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), BX
 	TESTQ  BX, BX
 	JZ     complete2
-	VADDPS (BX), Z0, Z0
-	VADDPS 64(BX), Z1, Z1
+	VADDPS (BX), Z0, K1, Z0
+	VADDPS 64(BX), Z1, K2, Z1
 	ADDQ   AX, BX
-	VADDPS (BX), Z2, Z2
-	VADDPS 64(BX), Z3, Z3
+	VADDPS (BX), Z2, K1, Z2
+	VADDPS 64(BX), Z3, K2, Z3
 	ADDQ   AX, BX
 	MOVQ   BX, residual+96(FP)
 
@@ -7226,11 +7317,11 @@ complete2:
 
 store2:
 	MOVQ    c+8(FP), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K2, 64(BX)
 	ADDQ    AX, BX
-	VMOVUPS Z2, (BX)
-	VMOVUPS Z3, 64(BX)
+	VMOVUPS Z2, K1, (BX)
+	VMOVUPS Z3, K2, 64(BX)
 	ADDQ    AX, BX
 	MOVQ    BX, c+8(FP)
 	DECQ    tiles+32(FP)
@@ -7239,12 +7330,17 @@ store2:
 	RET
 
 rows1:
-	MOVQ x+40(FP), CX
-	MOVQ edge+48(FP), DX
-	MOVQ length+80(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, CX
-	ADDQ AX, DX
+	MOVQ  x+40(FP), CX
+	MOVQ  edge+48(FP), DX
+	MOVQ  mask+112(FP), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	KMOVW AX, K2
+	SHRQ  $0x10, AX
+	MOVQ  length+80(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, CX
+	ADDQ  AX, DX
 
 tile1:
 	VPXORD Z0, Z0, Z0
@@ -7318,23 +7414,23 @@ single1:
 	JL           single1
 
 next1:
-	DECQ    (SP)
-	JNZ     segment1
-	MOVQ    bias+88(FP), AX
-	TESTQ   AX, AX
-	JZ      biased1
-	VMOVUPS (AX), Z2
-	VADDPS  Z2, Z0, Z0
-	VMOVUPS 64(AX), Z2
-	VADDPS  Z2, Z1, Z1
+	DECQ      (SP)
+	JNZ       segment1
+	MOVQ      bias+88(FP), AX
+	TESTQ     AX, AX
+	JZ        biased1
+	VMOVUPS.Z (AX), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z2
+	VADDPS    Z2, Z1, Z1
 
 biased1:
 	MOVQ   ldc+16(FP), AX
 	MOVQ   residual+96(FP), BX
 	TESTQ  BX, BX
 	JZ     complete1
-	VADDPS (BX), Z0, Z0
-	VADDPS 64(BX), Z1, Z1
+	VADDPS (BX), Z0, K1, Z0
+	VADDPS 64(BX), Z1, K2, Z1
 	ADDQ   AX, BX
 	MOVQ   BX, residual+96(FP)
 
@@ -7348,8 +7444,8 @@ complete1:
 
 store1:
 	MOVQ    c+8(FP), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K2, 64(BX)
 	ADDQ    AX, BX
 	MOVQ    BX, c+8(FP)
 	DECQ    tiles+32(FP)

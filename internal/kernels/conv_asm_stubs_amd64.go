@@ -9,15 +9,15 @@ package kernels
 //go:noescape
 func convTilesAVX2(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, segments int, length int, bias *float32, residual *float32, relu bool)
 
-// convTilesAVX512 computes consecutive tiles of 1 to 12 rows of relu(A x b + bias + residual), k in order. A is given by its segments, b is a panel of 16 columns, further ones are nextB bytes apart.
+// convTilesAVX512 computes consecutive tiles of 1 to 12 rows of relu(A x b + bias + residual), k in order. A is given by its segments, b is a panel of 16 columns, further ones are nextB bytes apart, and columns of C that the mask does not have are neither read nor written.
 //
 //go:noescape
-func convTilesAVX512(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, nextB uintptr, segments int, length int, bias *float32, residual *float32, relu bool)
+func convTilesAVX512(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, nextB uintptr, segments int, length int, bias *float32, residual *float32, relu bool, mask uint64)
 
-// convPairTilesAVX512 computes consecutive tiles of 1 to 12 rows of relu(A x b + bias + residual), k in order. A is given by its segments, b is a panel of 16 columns, further ones are nextB bytes apart; there are two.
+// convPairTilesAVX512 computes consecutive tiles of 1 to 12 rows of relu(A x b + bias + residual), k in order. A is given by its segments, b is a panel of 16 columns, further ones are nextB bytes apart, and columns of C that the mask does not have are neither read nor written; there are two.
 //
 //go:noescape
-func convPairTilesAVX512(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, nextB uintptr, segments int, length int, bias *float32, residual *float32, relu bool)
+func convPairTilesAVX512(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, nextB uintptr, segments int, length int, bias *float32, residual *float32, relu bool, mask uint64)
 
 // depthwiseTilesAVX2 computes consecutive tiles of 1 to 4 rows of relu(sum over the segments of x*b, channel by channel, + bias + residual); b has 16 channels, the length is not used.
 //

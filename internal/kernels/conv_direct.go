@@ -27,6 +27,7 @@ const (
 // convScratch is the working memory of a call.
 type convScratch struct {
 	table      []int
+	taps       []int // the distances of the segments of a window inside the image from its first one, in bytes
 	edge, tile []float32
 	winogradScratch
 }
@@ -50,6 +51,7 @@ func (c *convCall) direct(p0, p1, panel0, panel1 int) {
 		step = min(step, edgeFloats/(c.segments*c.length))
 	}
 	step = max(step, convRows())
+	c.findTaps()
 	chunks := (p1 - p0 + step - 1) / step
 	for n := range chunks {
 		q0, q1 := p0+n*(p1-p0)/chunks, p0+(n+1)*(p1-p0)/chunks
@@ -60,6 +62,14 @@ func (c *convCall) direct(p0, p1, panel0, panel1 int) {
 			}
 			panel += c.panelsFrom(q0, q1, panel, panel1)
 		}
+	}
+}
+
+// findTaps fills taps.
+func (c *convCall) findTaps() {
+	taps, perRow := grow(&c.taps, c.segments), c.segments/c.KH
+	for i := range taps {
+		taps[i] = (i/perRow*c.DilH*c.W + i%perRow*c.DilW) * c.C * elementBytes
 	}
 }
 
@@ -83,6 +93,10 @@ func (c *convCall) makeTable(p0, p1 int) {
 		edge += rows * c.segments * c.length
 	}
 	clear(grow(&c.edge, edge)[edge-c.length-edgeEnd:])
+	if c.KH*c.KW == 1 && c.PadH == 0 && c.PadW == 0 {
+		c.pixelTable(table, p0)
+		return
+	}
 	next := -c.length
 	tiles := newTiling(rows, c.tileRows())
 	at, inTile, height := 0, 0, tiles.first()
@@ -107,11 +121,38 @@ func (c *convCall) makeTable(p0, p1 int) {
 	}
 }
 
+// pixelTable fills the table for windows of one pixel, from output pixel p on. It is
+// in the order of the pixels, whatever the heights of the tiles.
+func (c *convCall) pixelTable(table []int, p int) {
+	n, oh, ow := p/(c.oh*c.ow), p/c.ow%c.oh, p%c.ow
+	next := c.StrideW * c.C * elementBytes
+	for len(table) > 0 {
+		at := (((n*c.H+oh*c.StrideH)*c.W + ow*c.StrideW) * c.C) * elementBytes
+		inRow := min(len(table), c.ow-ow)
+		for i := range table[:inRow] {
+			table[i] = at
+			at += next
+		}
+		table, ow = table[inRow:], 0
+		if oh++; oh == c.oh {
+			n, oh = n+1, 0
+		}
+	}
+}
+
 // makeRow writes the entries, height apart, of the window that starts in row ih
 // and column iw of image n. Segments that it puts into the edge buffer are
 // placed before next; it returns the new next.
 func (c *convCall) makeRow(table []int, height, n, ih, iw, next int) int {
 	at, from := 0, ((n*c.H+ih)*c.W+iw)*c.C
+	if ih >= 0 && iw >= 0 && ih+c.DilH*(c.KH-1) < c.H && iw+c.DilW*(c.KW-1) < c.W {
+		first := from * elementBytes
+		for _, tap := range c.taps {
+			table[at] = first + tap
+			at += height
+		}
+		return next
+	}
 	zeros, down := -c.length*elementBytes, c.DilH*c.W*c.C
 	partly := c.merged() && (iw < 0 || iw > c.W-c.KW)
 	for range c.KH {
@@ -210,7 +251,7 @@ func (c *convCall) panelsFrom(p0, p1, panel, last int) int {
 		return panels
 	}
 	r.x = c.x[group*c.groupC:]
-	if r.cols == panels*PanelWidth {
+	if r.cols == panels*PanelWidth || partialPanels() {
 		r.product()
 		return panels
 	}
@@ -225,10 +266,10 @@ func (c *convCall) panelsFrom(p0, p1, panel, last int) int {
 }
 
 // panelsAtOnce is how many of the given panels, which follow that many columns
-// of their group, are computed together. A partial panel is computed alone,
-// except in ConvDepthwise.
+// of their group, are computed together. A partial panel is computed alone where
+// the kernels of a product store whole panels.
 func (c *convCall) panelsAtOnce(panels, cols int) int {
-	if c.algorithm == ConvDepthwise {
+	if c.algorithm == ConvDepthwise || partialPanels() {
 		return min(panels, c.stripPanels)
 	}
 	return max(1, min(panels, cols/PanelWidth, c.stripPanels))

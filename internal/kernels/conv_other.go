@@ -6,6 +6,8 @@ func convRows() int { return 6 }
 
 func depthwisePanels() int { return 1 }
 
+func partialPanels() bool { return false }
+
 func (*convRun) productArch() bool { return false }
 
 func (*convRun) depthwiseArch() int { return 0 }

@@ -13,7 +13,8 @@ import (
 func transposedOperand(b *builder, n *node) (*node, bool) {
 	o := n.op.(op.MatMul)
 	x, y := n.in[0], n.in[1]
-	if a, ok := b.lastTwoInOrder(x); ok {
+	// Rows of several matrices that one matrix multiplies are those of one product.
+	if a, ok := b.lastTwoInOrder(x); ok && (len(x.spec.Shape) == 2 || len(y.spec.Shape) > 2) {
 		x, o.TransA = a, !o.TransA
 	}
 	if a, ok := b.lastTwoInOrder(y); ok {

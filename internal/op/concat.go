@@ -13,8 +13,12 @@ type Concat struct{ Axis int }
 // Name is concat.
 func (Concat) Name() string { return "concat" }
 
-// Traits are those of a copy.
-func (Concat) Traits() Traits { return moves() }
+// Traits are those of a copy, of images too.
+func (Concat) Traits() Traits {
+	t := moves()
+	t.Images = true
+	return t
+}
 
 // Attrs is the axis.
 func (o Concat) Attrs() plan.Attrs { return plan.Attrs{plan.Int("axis", o.Axis)} }

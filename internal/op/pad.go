@@ -33,8 +33,8 @@ type Pad struct {
 // Name is pad.
 func (Pad) Name() string { return "pad" }
 
-// Traits are those of a copy.
-func (Pad) Traits() Traits { return Traits{Class: ClassCopy} }
+// Traits are those of a copy, of images too.
+func (Pad) Traits() Traits { return Traits{Class: ClassCopy, Images: true} }
 
 // Attrs are the amounts, the mode and the value.
 func (o Pad) Attrs() plan.Attrs {

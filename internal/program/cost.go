@@ -32,12 +32,14 @@ func (p *Program) Cost(i int, shape func(v int) []int) Cost {
 		return c
 	}
 	c.Written = p.bytes(g.Out, shape)
+	var read []int
 	for _, k := range g.Steps {
 		s := &p.plan.Steps[k]
 		for j, v := range s.In {
-			if g.computes(p, res.Base[v]) {
+			if g.computes(p, res.Base[v]) || g.Kind == Elementwise && slices.Contains(read, v) {
 				continue
 			}
+			read = append(read, v)
 			n := p.bytes(v, shape)
 			if j == 0 && res.Ops[k].Traits().Gathers {
 				n = elements(shape(s.Out)) * float64(p.storage(v).Size())
@@ -89,9 +91,13 @@ func elements(shape []int) float64 {
 
 // Inputs are the types and shapes of the inputs of step k.
 func (p *Program) Inputs(k int) []plan.Spec {
-	in := make([]plan.Spec, len(p.plan.Steps[k].In))
-	for i, v := range p.plan.Steps[k].In {
-		in[i] = p.plan.Values[v].Spec
+	return inputs(p.plan, k)
+}
+
+func inputs(p *plan.Plan, k int) []plan.Spec {
+	in := make([]plan.Spec, len(p.Steps[k].In))
+	for i, v := range p.Steps[k].In {
+		in[i] = p.Values[v].Spec
 	}
 	return in
 }

@@ -13,7 +13,11 @@ func fuse(p *plan.Plan, res *op.Resolved, opts Options) []Group {
 	f := &fuser{p: p, res: res, reader: make([]int, len(p.Values)), taken: make([]bool, len(p.Steps)), opts: opts}
 	f.findReaders()
 	f.findWrites()
+	if opts.Elementwise != nil {
+		f.findLeaves()
+	}
 	var groups []Group
+	var pending []int
 	for i := range p.Steps {
 		if f.taken[i] || res.View[i] {
 			continue
@@ -29,6 +33,23 @@ func fuse(p *plan.Plan, res *op.Resolved, opts Options) []Group {
 			s := &p.Steps[i]
 			g = Group{Steps: []int{i}, In: s.In, Out: s.Out}
 		} else if !ok || !f.movable(g) {
+			g = f.alone(i)
+		}
+		if f.pending(&g) {
+			pending = append(pending, i)
+			continue
+		}
+		for _, k := range g.Steps {
+			f.taken[k] = true
+		}
+		groups = append(groups, g)
+	}
+	for _, i := range pending {
+		if f.taken[i] {
+			continue
+		}
+		g, ok := f.elementwise(i)
+		if !ok {
 			g = f.alone(i)
 		}
 		for _, k := range g.Steps {

@@ -2,6 +2,7 @@ package program
 
 import (
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // convolution adds the steps after a convolution to it, in the order in which
@@ -29,6 +30,10 @@ func (f *fuser) convolution(i int) (Group, bool) {
 		c.Bias = s.In[2]
 	}
 	add := func(next int) { g.Steps, g.Out = append(g.Steps, next), f.p.Steps[next].Out }
+	if next, bias, ok := f.channelBias(g.Out); ok && c.Bias < 0 {
+		c.Bias = bias
+		add(next)
+	}
 	if next, ok := f.next(g.Out); ok && f.foldable(next, s.In[1]) {
 		c.Norm = next
 		add(next)
@@ -43,6 +48,33 @@ func (f *fuser) convolution(i int) (Group, bool) {
 		add(next)
 	}
 	return g, true
+}
+
+// channelBias is the addition of a weight with an element for each channel of v,
+// which a kernel adds to its sums as it does a convolution's own bias.
+func (f *fuser) channelBias(v int) (step, bias int, ok bool) {
+	i := f.reader[v]
+	if i < 0 || f.taken[i] || f.opts.Separate {
+		return 0, 0, false
+	}
+	s, shape := &f.p.Steps[i], f.p.Values[v].Spec.Shape
+	if f.res.Ops[i].Name() != "add" || !f.sameFloats(v, s.Out) {
+		return 0, 0, false
+	}
+	bias = s.In[1]
+	if bias == v {
+		bias = s.In[0]
+	}
+	b := &f.p.Values[bias]
+	if b.Kind != plan.KindWeight || b.Spec.DType != plan.F32 || !f.res.Layouts[bias].Dense {
+		return 0, 0, false
+	}
+	// [channels, 1, 1] after any axes of one element.
+	at := len(b.Spec.Shape) - 3
+	if at < 0 || !b.Spec.Shape[at].Equal(shape[1]) || !b.Spec.Shape.Elements().Equal(shape[1]) {
+		return 0, 0, false
+	}
+	return i, bias, true
 }
 
 // foldable reports whether a step is a batch normalisation that can be folded

@@ -14,7 +14,11 @@ type fuser struct {
 	reader []int         // by value: the only step that reads it, -1 if there are other readers
 	taken  []bool        // by step
 	writes map[int][]int // by root value: the steps that overwrite rows of it, in order
-	opts   Options
+	// For elementwise groups, by value: the steps that read it, and whether a run's
+	// end does.
+	readers [][]int
+	leaves  []bool
+	opts    Options
 }
 
 // findReaders fills reader. Outputs and carried values are read by more than

@@ -16,18 +16,23 @@ type Group struct {
 	Stages []Stage     // elementwise steps after a product
 	Attend Attention   // kind attend
 	Conv   Convolution // kind convolve
+	// Operands is the number of inputs of an elementwise group with more than one
+	// element, which come before the others.
+	Operands int
 }
 
 // Kind is the kind of kernel of a group.
 type Kind uint8
 
 // The kinds of groups: one step, a product with one matrix and its stages, an
-// attention, a convolution and the steps after it.
+// attention, a convolution and the steps after it, elementwise steps of one
+// shape.
 const (
 	Single Kind = iota
 	Linear
 	Attend
 	Convolve
+	Elementwise
 )
 
 // Last is the last step of the group, which is its place among the others.

@@ -1,6 +1,8 @@
 package program
 
 import (
+	"slices"
+
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -20,16 +22,20 @@ func chooseLayout(r *op.Resolved, i int, o op.Op) (op.Layout, bool) {
 	case traits.Images && traits.Layer:
 		return op.ChannelsLast(shape), denseFilters(r, s)
 	case traits.Images:
-		return op.ChannelsLast(shape), last(s.In[0])
+		return op.ChannelsLast(shape), last(s.In[0]) && (!traits.Moves || !slices.ContainsFunc(s.In, func(v int) bool { return !last(v) }))
 	case !traits.Pointwise:
 		return op.Layout{}, false
 	}
+	found := false
 	for _, v := range s.In {
-		if !last(v) || !r.Plan.Values[v].Spec.Shape.Equal(shape) {
-			return op.Layout{}, false
+		if !r.Plan.Values[v].Spec.Shape.Equal(shape) {
+			continue // it is repeated, from any layout
+		}
+		if found = last(v); !found {
+			break
 		}
 	}
-	return op.ChannelsLast(shape), true
+	return op.ChannelsLast(shape), found
 }
 
 // denseFilters reports whether a convolution's filters, and its bias if it has

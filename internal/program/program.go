@@ -70,6 +70,10 @@ type Options struct {
 	// so that it can be applied to a product's result; nil if it has one for
 	// each.
 	Pointwise func(o op.Op) bool
+	// Elementwise reports whether a device computes a pointwise operator of these
+	// inputs together with others, in one pass over memory; nil if it computes
+	// none so.
+	Elementwise func(o op.Op, in []plan.Spec) bool
 	// Custom are the operators of a user that plans may name; nil for none.
 	Custom *custom.Table
 }

@@ -32,11 +32,16 @@ func elementStep(t testing.TB, d *Device, o op.Op, out *op.Array, in ...*op.Arra
 	for i, a := range in {
 		specs[i] = plan.Spec{DType: a.DType, Shape: op.Static(a.Shape)}
 	}
+	b := &blockProgram{steps: []blockStep{{run: elementKernel(o, specs), in: [3]int{1, 2, 3}, inputs: len(in)}}, wide: len(in), sizes: []int{out.DType.Size()}}
+	require.NotNil(t, b.steps[0].run, "%s of %v has no kernel", o.Name(), specs)
+	for _, a := range in {
+		b.sizes = append(b.sizes, a.DType.Size())
+	}
+	b.widest = slices.Max(b.sizes)
 	s := &step{
 		op: o, group: &program.Group{}, in: in, out: out, job: newJob(), pool: d.pool,
-		work: &workspace{d: d}, nest: new(nest), blocks: elementKernel(o, specs),
+		work: &workspace{d: d}, nest: new(nest), blocks: b,
 	}
-	require.NotNil(t, s.blocks, "%s of %v has no kernel", o.Name(), specs)
 	if e, ok := pointwiseKernel(o); ok {
 		s.elements = []elementwise{e}
 	}

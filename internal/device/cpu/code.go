@@ -40,13 +40,12 @@ func (c *code) findKernels() {
 	}
 }
 
-// blocksOf is the kernel of a group that is one elementwise operator, nil of
-// another one.
-func (c *code) blocksOf(g *program.Group) blockKernel {
-	if g.Kind != program.Single || c.kernels[len(c.kernels)-1].name != pointwiseName {
+// blocksOf is what computes a group of elementwise operators, nil of another one.
+func (c *code) blocksOf(g *program.Group) *blockProgram {
+	if c.kernels[len(c.kernels)-1].name != pointwiseName {
 		return nil
 	}
-	return elementKernel(c.prog.Res.Ops[g.Steps[0]], c.prog.Inputs(g.Steps[0]))
+	return newBlockProgram(c.prog, g)
 }
 
 // Layouts implements [device.Code].
@@ -112,12 +111,12 @@ func (c *code) findWorkspaces() {
 			}
 		case program.Attend:
 			key += strconv.FormatBool(g.Attend.Start >= 0)
-		case program.Single:
+		case program.Single, program.Elementwise:
 			switch {
 			case denseKernels[c.kernels[i].name] != nil, isPool(p.Res.Ops[g.Steps[0]]):
 				key += fmt.Sprint(c.kernels[i].name, p.Res.Ops[g.Steps[0]].Attrs().Key())
 			case c.blocks[i] != nil:
-				key += fmt.Sprint("blocks", p.Plan().Values[g.Out].Spec.DType.Size())
+				key += fmt.Sprint("blocks", p.Plan().Values[g.Out].Spec.DType.Size(), len(c.blocks[i].sizes), len(c.blocks[i].steps))
 			case reductions[c.kernels[i].name], ownGeometry[c.kernels[i].name]:
 				key += fmt.Sprint(c.kernels[i].name, p.Res.Ops[g.Steps[0]].Attrs().Key())
 			default:
@@ -170,6 +169,8 @@ func (c *code) RunHeap() int64 {
 			n += int64(unsafe.Sizeof(transposing{}) + unsafe.Sizeof(copier{}))
 		case recurrentName:
 			n += int64(unsafe.Sizeof(recurring{}))
+		case padName:
+			n += int64(unsafe.Sizeof(padding{}))
 		}
 		if isPool(c.prog.Res.Ops[g.Steps[0]]) {
 			n += int64(unsafe.Sizeof(pooling{}) + unsafe.Sizeof(copier{}))

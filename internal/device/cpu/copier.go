@@ -100,13 +100,20 @@ func (c *copier) loops(lo, hi int, ask *halt.Counter) {
 	last := c.rank - 1
 	inner, to, from := c.n[last], c.strides[0][last], c.strides[1][last]
 	for p := c.find(lo); lo < hi; {
+		if p.at == 0 && to == 1 && from == 1 && last > 0 && inner*c.size <= shortRow {
+			if rows := min((hi-lo)/inner, c.n[last-1]-p.idx[last-1], copyPiece/shortRow); rows > 1 {
+				c.rows(&p, rows)
+				if lo += rows * inner; ask.Stop(rows * (inner*c.size + shortCopy)) {
+					return
+				}
+				continue
+			}
+		}
 		n := min(hi-lo, inner-p.at, copyPiece/c.size)
 		t, f := (p.off[0]+p.at*to)*c.size, (p.off[1]+p.at*from)*c.size
 		switch {
 		case to != 1 && n > 1:
-			for i := range n {
-				copy(c.to[t+i*to*c.size:][:c.size], c.from[f+i*from*c.size:])
-			}
+			scatter(c.to[t:], c.from[f:], n, to, from, c.size)
 		case from == 1 || n == 1:
 			if !c.plain(t, f, n*c.size, ask) {
 				return
@@ -124,6 +131,28 @@ func (c *copier) loops(lo, hi int, ask *halt.Counter) {
 			return
 		}
 	}
+}
+
+const (
+	// shortRow is the number of bytes of an inner loop below which finding it takes
+	// longer than copying it.
+	shortRow = 1 << 10
+	// shortCopy is the work of copying one, beside its bytes.
+	shortCopy = 8
+)
+
+// rows copies so many inner loops without gaps from place p on, and moves it.
+func (c *copier) rows(p *place, rows int) {
+	last := c.rank - 1
+	n := c.n[last] * c.size
+	to, from := p.off[0]*c.size, p.off[1]*c.size
+	nextTo, nextFrom := c.strides[0][last-1]*c.size, c.strides[1][last-1]*c.size
+	for range rows {
+		copy(c.to[to:to+n], c.from[from:from+n])
+		to, from = to+nextTo, from+nextFrom
+	}
+	c.skip(p, rows-1)
+	c.next(p)
 }
 
 // turn copies a block of axis turned, for all of the inner one. It reports

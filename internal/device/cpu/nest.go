@@ -2,11 +2,12 @@ package cpu
 
 import (
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// nestArrays is the number of arrays of a nest: an output and up to three inputs.
-const nestArrays = 4
+// nestArrays is the number of arrays of a nest: an output and its inputs.
+const nestArrays = 1 + program.MaxOperands
 
 // nest is the loops over the elements of an output and of inputs that broadcast
 // to it, in the order of the output's memory. Axes that all arrays pass without
@@ -18,6 +19,7 @@ type nest struct {
 	strides [nestArrays][plan.MaxRank]int // in elements; 0 where an input is repeated
 	full    [nestArrays]bool              // the array is stored in the order of the loops without gaps
 	single  [nestArrays]bool              // it is the same in each inner loop
+	period  [nestArrays]bool              // it is the same in each inner loop of the one around it, which is long
 }
 
 // set makes the loops of out and in.
@@ -58,8 +60,12 @@ func (l *nest) set(out *op.Array, in ...*op.Array) {
 			l.single[k] = l.single[k] && (d == l.rank-1 || l.strides[k][d] == 0)
 			n *= l.n[d]
 		}
+		l.period[k] = l.rank > 1 && !l.single[k] && l.strides[k][l.rank-2] == 0 && l.stretch() >= shortLoop
 	}
 }
+
+// stretch is the number of elements of the two inner loops.
+func (l *nest) stretch() int { return l.n[l.rank-1] * l.n[l.rank-2] }
 
 // join makes one loop of neighbours that all arrays pass without a gap.
 func (l *nest) join(arrays int) {
@@ -104,6 +110,14 @@ func (l *nest) find(e int) (p place) {
 		}
 	}
 	return p
+}
+
+// skip moves n inner loops further, within the loop around them.
+func (l *nest) skip(p *place, n int) {
+	p.idx[l.rank-2] += n
+	for k := range p.off {
+		p.off[k] += n * l.strides[k][l.rank-2]
+	}
 }
 
 // next moves to the beginning of the next inner loop.

@@ -41,7 +41,7 @@ type step struct {
 	// elements are the kernels of the group's stages, or of its single
 	// pointwise operator.
 	elements    []elementwise
-	blocks      blockKernel // of an elementwise operator, and its loops
+	blocks      *blockProgram // of elementwise operators, and their loops
 	nest        *nest
 	copier      *copier       // of an operator that copies
 	reducing    *reducing     // of a reduction
@@ -70,7 +70,7 @@ type step struct {
 	conv          kernels.ConvShape
 	poolShape     kernels.PoolShape
 	pooling       *pooling  // of a pool
-	constant      [8]byte   // of a padding
+	pads          *padding  // of a pad
 	residual      *op.Array // convolution: the residual, if any
 	turned        op.Array  // convolution: the image with channels last
 	turnedStrides [4]int
@@ -106,7 +106,7 @@ type code struct {
 	d         *Device
 	prog      *program.Program
 	elements  [][]elementwise // by group: the kernels of its pointwise operators
-	blocks    []blockKernel   // by group: that of an elementwise operator
+	blocks    []*blockProgram // by group: that of elementwise operators
 	kernels   []chosen        // by group
 	layout    map[int]layout  // by weight value
 	filtersIn map[int]int     // by value: the first convolution that uses it as filters

@@ -74,7 +74,7 @@ func elementsOf(g *program.Group, ops []op.Op) (out []elementwise) {
 // runPointwise computes one pointwise operator that has a kernel: of floats
 // that are stored alike at once, else block by block.
 func runPointwise(s *step) error {
-	if len(s.elements) == 0 || s.out.DType != plan.F32 || s.in[0].DType != plan.F32 || s.out.Len() >= streamBytes/4 {
+	if s.group.Kind == program.Elementwise || len(s.elements) == 0 || s.out.DType != plan.F32 || s.in[0].DType != plan.F32 || s.out.Len() >= streamBytes/4 {
 		return runBlocks(s)
 	}
 	switch e := &s.elements[0]; {

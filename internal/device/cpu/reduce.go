@@ -20,6 +20,9 @@ const (
 	reduceColumns = 256
 	// leastColumns is how many results are side by side at least for that.
 	leastColumns = 8
+	// fewReduced is how many elements become one where results are reduced together
+	// although they are not side by side.
+	fewReduced = 32
 	// mostPartial bounds the results of segments that are computed concurrently.
 	mostPartial = 4096
 )
@@ -50,7 +53,13 @@ func (s *step) setReduce() {
 	}
 	r.columns, r.groups = 1, 1
 	n, stride := r.kept.inner()
-	if _, st := r.over.inner(); r.kept.rank > 0 && stride == 1 && n >= leastColumns && (r.over.rank > 1 || st != 1) {
+	together := false
+	if _, st := r.over.inner(); stride == 1 {
+		together = r.over.rank > 1 || st != 1
+	} else {
+		together = r.over.total <= fewReduced && s.out.DType == plan.F32
+	}
+	if r.kept.rank > 0 && n >= leastColumns && together {
 		r.columns = min(reduceColumns, n)
 		r.groups = (n + r.columns - 1) / r.columns
 	}

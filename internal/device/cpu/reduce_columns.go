@@ -36,11 +36,18 @@ func (s *step) reduceGroup(unit, from, to int, temp []byte) {
 // pairOf is the operator of two elements of a kind of reduction.
 var pairOf = map[string]string{"sum": "add", "max": "max", "min": "min", "prod": "mul"}
 
-// rowOf is the elements of row i, in the order of the reduction.
-func (s *step) rowOf(off, i, w int) []byte {
+// rowOf is the elements of row i, in the order of the reduction. It collects them in
+// temp if they are apart.
+func (s *step) rowOf(off, i, w int, temp []byte) []byte {
 	size := s.out.DType.Size()
 	at := (off + s.reducing.over.offset(i)) * size
-	return s.in[0].Data[at : at+w*size]
+	_, stride := s.reducing.kept.inner()
+	if stride == 1 {
+		return s.in[0].Data[at : at+w*size]
+	}
+	row := temp[reduceTemp-8*reduceColumns:][:w*size] // behind sums and totals
+	gather(row, s.in[0].Data[at:], stride, size)
+	return row
 }
 
 // sumColumns adds in the order of kernels.Sum in each column.
@@ -58,7 +65,7 @@ func (s *step) sumColumns(first, w, off, from, to int, temp []byte) {
 			clear(sums[:lanes*w])
 			for i := range n {
 				lane := sums[i%sumLanes*w:][:w]
-				if kernels.Add(lane, lane, elems[float32](s.rowOf(off, b+i, w))); ask.Stop(w) {
+				if kernels.Add(lane, lane, elems[float32](s.rowOf(off, b+i, w, temp))); ask.Stop(w) {
 					return
 				}
 			}
@@ -90,7 +97,7 @@ func (s *step) foldColumns(first, w, off, from, to int, temp []byte) {
 	}
 	ask := s.halt.Counter()
 	for i := from * reduceSegment; i < min(r.over.total, to*reduceSegment); i++ {
-		if fold(acc, acc, elems[float32](s.rowOf(off, i, w))); ask.Stop(w) {
+		if fold(acc, acc, elems[float32](s.rowOf(off, i, w, temp))); ask.Stop(w) {
 			return
 		}
 	}
@@ -110,7 +117,7 @@ func (s *step) multiplyColumns(first, w, off, from, to int, temp []byte) {
 		for b := seg * reduceSegment; b < min(r.over.total, (seg+1)*reduceSegment); b += reduceBlock {
 			ones(block)
 			for i := range min(reduceBlock, r.over.total-b) {
-				for j, x := range elems[float32](s.rowOf(off, b+i, w)) {
+				for j, x := range elems[float32](s.rowOf(off, b+i, w, temp)) {
 					block[j] *= float64(x)
 				}
 				if ask.Stop(w) {
@@ -144,7 +151,7 @@ func foldInts[T int32 | int64](s *step, fold func(dst, a, b []T), first, w, off 
 	}
 	ask := s.halt.Counter()
 	for i := range r.over.total {
-		if fold(acc, acc, elems[T](s.rowOf(off, i, w))); ask.Stop(w) {
+		if fold(acc, acc, elems[T](s.rowOf(off, i, w, nil))); ask.Stop(w) {
 			return
 		}
 	}

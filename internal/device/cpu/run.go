@@ -74,6 +74,8 @@ func (r *run) newStep(i int, scratch *sampler) step {
 		s.transposing, s.copier = new(transposing), new(copier)
 	case recurrentName:
 		s.recurring = new(recurring)
+	case padName:
+		s.pads = new(padding)
 	}
 	if reductions[r.code.kernels[i].name] {
 		s.reducing = new(reducing)

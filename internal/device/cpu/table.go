@@ -11,7 +11,7 @@ import (
 // them, gives them: one line each. An operator that it gives no kernel runs its
 // reference, and so do operands that the kernel does not fit.
 var named = map[string]kernel{
-	"pad":             runPad,
+	padName:           runPad,
 	"avg_pool":        runPool,
 	"append":          runAppend,
 	"argmax":          runArgMax,
@@ -55,6 +55,7 @@ const (
 	resizeName    = "resize"
 	transposeName = "conv_transpose"
 	recurrentName = "recurrent"
+	padName       = "pad"
 )
 
 var ownGeometry = map[string]bool{resizeName: true, transposeName: true, recurrentName: true}
@@ -101,6 +102,10 @@ func (r *run) Kernel(i int) string {
 }
 
 // Capabilities implements [device.Device].
-func (*Device) Capabilities() device.Capabilities {
-	return device.Capabilities{Convolution: hasConvolution, Pointwise: kernelchoice.Pointwise}
+func (d *Device) Capabilities() device.Capabilities {
+	can := device.Capabilities{Convolution: hasConvolution, Pointwise: kernelchoice.Pointwise}
+	if !d.opts.Reference {
+		can.Elementwise = kernelchoice.Elementwise
+	}
+	return can
 }

@@ -106,7 +106,7 @@ func (s *step) workspace() int {
 		return n
 	case program.Linear:
 		return s.productWorkspace()
-	case program.Single:
+	case program.Single, program.Elementwise:
 		if s.inputs != nil {
 			return s.inputs.need(s)
 		}

@@ -17,18 +17,19 @@ const (
 
 func convKernels(g *gen) {
 	const (
-		product     = "relu(A x b + bias + residual), k in order. A is given by its segments, b is a panel of 16 columns"
-		depthwise   = "relu(sum over the segments of x*b, channel by channel, + bias + residual); b has 16 channels, the length is not used"
-		further     = ", further ones are nextB bytes apart"
-		ofTheMask   = ", and what the mask does not have is neither read nor written"
-		sixtyFour   = "depthwiseWideTilesAVX512"
-		thirtyTwo   = "depthwisePairTilesAVX512"
-		sixteen     = "depthwiseTilesAVX512"
-		productPair = "convPairTilesAVX512"
+		product      = "relu(A x b + bias + residual), k in order. A is given by its segments, b is a panel of 16 columns"
+		depthwise    = "relu(sum over the segments of x*b, channel by channel, + bias + residual); b has 16 channels, the length is not used"
+		further      = ", further ones are nextB bytes apart"
+		ofTheMask    = ", and what the mask does not have is neither read nor written"
+		ofTheColumns = ", and columns of C that the mask does not have are neither read nor written"
+		sixtyFour    = "depthwiseWideTilesAVX512"
+		thirtyTwo    = "depthwisePairTilesAVX512"
+		sixteen      = "depthwiseTilesAVX512"
+		productPair  = "convPairTilesAVX512"
 	)
 	convFamily(g, "convTilesAVX2", 6, tile{cols: 2}, convTile, product)
-	convFamily(g, "convTilesAVX512", 12, tile{cols: 1, avx512: true}, convTile, product+further)
-	convFamily(g, productPair, 12, tile{cols: 2, avx512: true}, convTile, product+further+"; there are two")
+	convFamily(g, "convTilesAVX512", 12, tile{cols: 1, avx512: true, ends: true}, convTile, product+further+ofTheColumns)
+	convFamily(g, productPair, 12, tile{cols: 2, avx512: true, ends: true}, convTile, product+further+ofTheColumns+"; there are two")
 	convFamily(g, "depthwiseTilesAVX2", 4, tile{cols: 2}, depthwiseTile, depthwise)
 	convFamily(g, "depthwiseHalfTilesAVX2", 4, tile{cols: 1}, depthwiseTile, depthwise+", 8 channels are computed")
 	convFamily(g, sixteen, 4, tile{cols: 1, avx512: true, masked: true}, depthwiseTile, depthwise+further+ofTheMask)
@@ -42,7 +43,7 @@ func convFamily(g *gen, name string, maxRows int, t tile, emit func(*convKernel)
 	if t.avx512 {
 		nextB = ", nextB uintptr"
 	}
-	if t.masked {
+	if t.masked || t.ends {
 		mask = ", mask uint64"
 	}
 	g.function(name, fmt.Sprintf(convSignature, nextB, mask), fmt.Sprintf("%s computes consecutive tiles of 1 to %d rows of %s.", name, maxRows, doc))
@@ -104,7 +105,7 @@ func newConvKernel(g *gen, t tile, left Mem) *convKernel {
 	for range t.rows * t.cols {
 		k.acc = append(k.acc, t.vector(g))
 	}
-	if t.masked {
+	if t.masked || t.ends {
 		m := k.param("mask")
 		for j := range t.cols {
 			k.masks = append(k.masks, k.K())
@@ -115,10 +116,13 @@ func newConvKernel(g *gen, t tile, left Mem) *convKernel {
 	return k
 }
 
-// load reads vector j of a row, as far as it exists.
-func (k *convKernel) load(m Mem, j int) reg.VecVirtual {
+// load reads vector j of a row of the panels or of x, as far as it exists.
+func (k *convKernel) load(m Mem, j int) reg.VecVirtual { return k.loadPart(m, j, k.masked) }
+
+// loadPart reads vector j, or what the mask has of it.
+func (k *convKernel) loadPart(m Mem, j int, masked bool) reg.VecVirtual {
 	v := k.vector(k.gen)
-	if k.masked {
+	if masked {
 		k.VMOVUPS_Z(m, k.masks[j], v)
 	} else {
 		k.VMOVUPS(m, v)
@@ -180,7 +184,7 @@ func (k *convKernel) finish() {
 	k.TESTQ(bias, bias)
 	k.JZ(LabelRef(k.label("biased")))
 	for j := range k.cols {
-		v := k.load(Mem{Base: bias, Disp: k.vectorBytes() * j}, j)
+		v := k.loadPart(Mem{Base: bias, Disp: k.vectorBytes() * j}, j, k.masked || k.ends)
 		for i := range k.rows {
 			k.VADDPS(v, k.acc[i*k.cols+j], k.acc[i*k.cols+j])
 		}
@@ -208,7 +212,7 @@ func (k *convKernel) finish() {
 	c := k.param("c")
 	for i := range k.rows {
 		for j := range k.cols {
-			if m := (Mem{Base: c, Disp: k.vectorBytes() * j}); k.masked {
+			if m := (Mem{Base: c, Disp: k.vectorBytes() * j}); k.masked || k.ends {
 				k.VMOVUPS(k.acc[i*k.cols+j], k.masks[j], m)
 			} else {
 				k.VMOVUPS(k.acc[i*k.cols+j], m)
@@ -220,7 +224,7 @@ func (k *convKernel) finish() {
 }
 
 func (k *convKernel) addResidual(m Mem, j int, v reg.VecVirtual) {
-	if k.masked {
+	if k.masked || k.ends {
 		k.VADDPS(m, v, k.masks[j], v)
 	} else {
 		k.VADDPS(m, v, v)

@@ -36,6 +36,9 @@ type tile struct {
 	// masked: of B only the columns of the mask are read. That costs a unit
 	// that could multiply.
 	masked bool
+	// ends: of C, bias and residual only the columns of the mask are read and
+	// written; B is read whole.
+	ends bool
 	// dense: A's columns and the rows of B's panels are adjacent, so the
 	// pointers move once per turn of the loop.
 	dense bool
