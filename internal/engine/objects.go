@@ -263,6 +263,7 @@ type batcher struct {
 	rows    int          // of the waiting calls
 	riding  []*batchCall // portions that wait, in the order of arrival
 	ride    ride         // how many of their rows a batch has
+	always  int          // for tests: rows of each portion, whoever else runs
 	ended   int          // batches
 	due     int          // calls of the last batch that are waited for
 	until   time.Time    // and until when

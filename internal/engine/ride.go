@@ -22,6 +22,7 @@ const (
 // ride is the state of that decision. The batcher's lock guards it.
 type ride struct {
 	alone [rideKnown]time.Duration // time of a batch without portions, by rows
+	each  time.Duration            // that a row of a portion adds
 	rows  float64                  // of portions, in the next batch; 0 before the first
 	since int                      // batches with portions since one without
 	last  time.Time                // when the last batch with short calls ended
@@ -69,30 +70,28 @@ func (r *ride) end(now time.Time, took time.Duration) {
 	alone := &r.alone[known(short)]
 	if long == 0 {
 		r.since = 0
-		*alone = learned(*alone, took)
+		*alone = typical(*alone, took)
 		return
 	}
-	r.since++
-	if *alone == 0 {
-		return // rest soon, to measure it
+	if r.since++; *alone == 0 {
+		r.since = rideRest // to measure it
+		return
 	}
-	// Rows cost the same each, beyond those that cost nothing.
 	bearable := float64(*alone) * rideShare
-	more := max(float64(took-*alone), bearable/8)
-	want := min(float64(long)*bearable/more, 1.5*float64(long)+1, rideMost)
-	if r.rows == 0 {
-		r.rows = rideFirst
-	}
-	r.rows = max(r.rows+(want-r.rows)/8, 1)
+	r.each = time.Duration(typical(float64(r.each), max(float64(took-*alone), bearable/8)/float64(long)))
+	r.rows = max(min(bearable/float64(r.each), 1.5*float64(long)+1, rideMost), 1)
 }
 
-// learned is a mean in which about the last eight times count; one that is much
-// longer than the others, since something else ran, counts as less.
-func learned(mean, took time.Duration) time.Duration {
-	if mean == 0 {
+// typical follows a sequence of times, and shorter ones quickly: a longer one is
+// often that of something else which ran on the same processors.
+func typical[T time.Duration | float64](known, took T) T {
+	switch {
+	case known == 0:
 		return took
+	case took < known:
+		return known + (took-known)/4
 	}
-	return mean + (min(took, 2*mean)-mean)/8
+	return known + (min(took, 2*known)-known)/16
 }
 
 // expects reports whether batches of short calls are under way.
@@ -107,12 +106,15 @@ func (r *ride) expects(now time.Time) bool {
 	return !r.last.IsZero() && now.Sub(r.last) <= rideStay*longest+returnExtra
 }
 
-// portion is the number of rows of the next portion of a run with that many; 0
-// means that nobody is in the way of the whole run.
+// portion is the number of rows of products that the next portion of a run has; 0
+// means that a run need not be divided, since nobody else runs.
 func (r *batcher) portion() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.waiting) == 0 && !r.ride.expects(time.Now()) {
+	switch {
+	case r.always > 0:
+		return r.always
+	case len(r.waiting) == 0 && !r.ride.expects(time.Now()):
 		return 0
 	}
 	return r.ride.budget()

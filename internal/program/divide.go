@@ -14,6 +14,10 @@ import (
 type Division struct {
 	Rows, Past int   // indices of the symbols: new rows, and rows of the state before the run
 	Inputs     []int // by input: the axis of its rows, -1 for an input that each portion gets whole
+	// Starts are inputs, integers, that say how many rows of padding a sequence
+	// begins with. A row of padding attends to all keys of its run alike, so a run
+	// with such rows is not divided.
+	Starts []int
 	Until      int   // groups that a portion runs when it is not the last
 }
 
@@ -45,7 +49,7 @@ func (p *Program) Division() *Division {
 		}
 		out.Inputs = append(out.Inputs, axis)
 	}
-	out.Until = d.until()
+	out.Until, out.Starts = d.until(), d.starts
 	return out
 }
 
@@ -71,6 +75,7 @@ type divider struct {
 	prog       *Program
 	rows, past string
 	kinds      []part // by value
+	starts     []int  // inputs
 }
 
 // symbols finds the symbols of the new rows and of those before, which all states
@@ -260,11 +265,23 @@ func (d *divider) attends(o op.Attention, s *plan.Step, axis int) bool {
 	if !o.Causal || axis != at || o.MaskInput() >= 0 {
 		return false
 	}
-	if i := o.StartInput(); i >= 0 && d.kinds[s.In[i]].kind != partWhole {
+	if i := o.StartInput(); i >= 0 && !d.pads(s.In[i]) {
 		return false
 	}
 	grown := part{partGrown, at}
 	return d.kinds[s.In[0]] == part{partRows, at} && d.kinds[s.In[1]] == grown && d.kinds[s.In[2]] == grown
+}
+
+// pads records a value that says where sequences start, which must be an input.
+func (d *divider) pads(v int) bool {
+	i := slices.IndexFunc(d.prog.plan.Inputs, func(in plan.Port) bool { return in.Value == v })
+	if i < 0 || d.kinds[v].kind != partWhole {
+		return false
+	}
+	if !slices.Contains(d.starts, i) {
+		d.starts = append(d.starts, i)
+	}
+	return true
 }
 
 // until is the number of groups after which all states are written.
