@@ -18,7 +18,7 @@ type Division struct {
 	// begins with. A row of padding attends to all keys of its run alike, so a run
 	// with such rows is not divided.
 	Starts []int
-	Until      int   // groups that a portion runs when it is not the last
+	Until  int // groups that a portion runs when it is not the last
 }
 
 // Division finds how runs of the program can be divided; nil where they cannot.
