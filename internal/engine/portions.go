@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 
 	"github.com/genie-sdk/go/internal/device"
@@ -119,7 +118,7 @@ func (c *Call) divide() bool {
 	b, d, x := c.b, c.b.prog.division, &c.parts
 	bindings := b.bound.Bindings()
 	x.total, x.past, x.done = bindings[d.Rows], bindings[d.Past], 0
-	if x.total < 2 || !c.startsBefore(x.past) {
+	if x.total < 2 || !d.Begun(b.prog.Plan(), func(i int) []byte { return b.place.Inputs[i].Data }, x.past) {
 		return false
 	}
 	if x.inputs == nil {
@@ -151,29 +150,6 @@ func (c *Call) divide() bool {
 	x.mem, x.each = mem, max(c.productRows()/x.total, 1)
 	x.sizes = append(x.sizes[:0], bindings...)
 	x.on = true
-	return true
-}
-
-// startsBefore reports whether all sequences have begun where the run begins, so
-// that none of its rows is padding.
-func (c *Call) startsBefore(past int) bool {
-	p := c.b.prog.Plan()
-	for _, i := range c.b.prog.division.Starts {
-		data := c.b.place.Inputs[i].Data
-		size := p.Values[p.Inputs[i].Value].Spec.DType.Size()
-		if len(data) != c.InputSize(i) {
-			return false // memory of the device
-		}
-		for ; len(data) >= size; data = data[size:] {
-			start := int64(int32(binary.LittleEndian.Uint32(data)))
-			if size == 8 {
-				start = int64(binary.LittleEndian.Uint64(data))
-			}
-			if start > int64(past) {
-				return false
-			}
-		}
-	}
 	return true
 }
 

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"github.com/genie-sdk/go/internal/op"
@@ -50,6 +51,60 @@ func (p *Program) Division() *Division {
 		out.Inputs = append(out.Inputs, axis)
 	}
 	out.Until, out.Starts = d.until(), d.starts
+	return out
+}
+
+// Begun reports whether all sequences have begun before the row past, so that
+// none of the rows from there on is padding. input is the bytes of an input, nil
+// where they are not known.
+func (d *Division) Begun(p *plan.Plan, input func(i int) []byte, past int) bool {
+	for _, i := range d.Starts {
+		data, size := input(i), p.Values[p.Inputs[i].Value].Spec.DType.Size()
+		if data == nil {
+			return false
+		}
+		for ; len(data) >= size; data = data[size:] {
+			start := int64(int32(binary.LittleEndian.Uint32(data)))
+			if size == 8 {
+				start = int64(binary.LittleEndian.Uint64(data))
+			}
+			if start > int64(past) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Cut is the bytes of rows from..from+n of an input of a run with those bindings.
+// It returns nil where the input does not have as many bytes as the run wants.
+func (d *Division) Cut(p *plan.Plan, input int, data []byte, bindings []int, from, n int) []byte {
+	v := &p.Values[p.Inputs[input].Value]
+	sizes := plan.Bindings{}
+	for i, name := range p.Symbols() {
+		sizes[name] = bindings[i]
+	}
+	shape, err := v.Spec.Shape.Eval(sizes)
+	if err != nil {
+		return nil
+	}
+	pieces, size := 1, v.Spec.DType.Size()
+	for i, k := range shape {
+		switch {
+		case i < d.Inputs[input]:
+			pieces *= k
+		case i > d.Inputs[input]:
+			size *= k
+		}
+	}
+	total := shape[d.Inputs[input]]
+	if len(data) != pieces*total*size {
+		return nil
+	}
+	out := make([]byte, 0, pieces*n*size)
+	for k := range pieces {
+		out = append(out, data[(k*total+from)*size:][:n*size]...)
+	}
 	return out
 }
 
