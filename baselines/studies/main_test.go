@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 	}
 	benchname.Declare(os.Stdout, append(results.DefaultUnits(),
 		"overhead-ns/tok better=lower", "kernels-ns/tok better=lower", "kernels-ns/op better=lower",
+		"gap-p50-ns better=lower", "gap-p99-ns better=lower", "ttft-p50-ns better=lower",
 		"min-ns better=lower", "round-trips/op better=lower", "batch better=higher")...)
 	os.Exit(m.Run())
 }

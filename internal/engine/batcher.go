@@ -22,19 +22,34 @@ func newBatcher(limit int, run func(calls []*batchCall) ([]*batchCall, bool), re
 
 // do runs m's call in a batch. Its error is m.err.
 func (r *batcher) do(m *batchCall) {
-	if !r.join(m) {
-		select {
-		case <-m.wake:
-		case <-m.ctx.Done():
-			if r.withdraw(m) {
-				return
-			}
-			<-m.wake
+	leads := r.join(m)
+	for leads || r.wakes(m) {
+		runs, waits := r.gather(m)
+		if runs {
+			r.lead(m)
 		}
+		if !waits {
+			return
+		}
+		leads = false
 	}
-	if !m.lead || !r.gather(m) {
-		return
+}
+
+// wakes waits until m is to lead a batch; false means that its call has ended.
+func (r *batcher) wakes(m *batchCall) bool {
+	select {
+	case <-m.wake:
+	case <-m.ctx.Done():
+		if r.withdraw(m) {
+			return false
+		}
+		<-m.wake
 	}
+	return m.lead
+}
+
+// lead runs the batch that m has gathered.
+func (r *batcher) lead(m *batchCall) {
 	start := time.Now()
 	var rest []*batchCall
 	over := true
@@ -45,7 +60,7 @@ func (r *batcher) do(m *batchCall) {
 		}
 	}()
 	if rest, over = r.run(r.batch); !over {
-		go r.runRest(start) // m was cancelled and does not wait for the others
+		go r.runRest(start) // m has left and does not wait for the others
 	}
 }
 
@@ -67,8 +82,12 @@ func (r *batcher) join(m *batchCall) (leads bool) {
 		m.dueIn = 0
 		r.due--
 	}
-	r.waiting = append(r.waiting, m)
-	r.rows += m.rows
+	if m.portion {
+		r.riding = append(r.riding, m)
+	} else {
+		r.waiting = append(r.waiting, m)
+		r.rows += m.rows
+	}
 	m.lead = !r.busy
 	r.busy = true
 	if r.gathering && !r.expecting() {
@@ -92,20 +111,34 @@ func notify(c chan struct{}) {
 func (r *batcher) withdraw(m *batchCall) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i := slices.Index(r.waiting, m)
-	if i < 0 || m.lead {
+	if m.lead || !r.remove(m) {
 		return false
 	}
-	r.waiting = slices.Delete(r.waiting, i, i+1)
-	r.rows -= m.rows
 	m.err = device.Stopped(m.ctx)
 	return true
 }
 
-// gather takes the calls of the next batch, of which m is the first. It returns
-// false when m was cancelled before the others arrived; then the next one in
-// turn leads.
-func (r *batcher) gather(m *batchCall) bool {
+// remove takes a call from those that wait, if it is one.
+func (r *batcher) remove(m *batchCall) bool {
+	list := &r.waiting
+	if m.portion {
+		list = &r.riding
+	}
+	i := slices.Index(*list, m)
+	if i < 0 {
+		return false
+	}
+	*list = slices.Delete(*list, i, i+1)
+	if !m.portion {
+		r.rows -= m.rows
+	}
+	return true
+}
+
+// gather takes the calls of the next batch, of which m is the first. It does not
+// when m was cancelled before the others arrived; then the next one in turn
+// leads. A portion lets a short call lead, and waits.
+func (r *batcher) gather(m *batchCall) (runs, waits bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for r.expecting() {
@@ -114,22 +147,44 @@ func (r *batcher) gather(m *batchCall) bool {
 			break
 		}
 		if !r.await(m, d) {
-			r.waiting = slices.Delete(r.waiting, 0, 1)
-			r.rows -= m.rows
+			r.remove(m)
 			m.lead, m.err = false, device.Stopped(m.ctx)
 			r.pass()
-			return false
+			return false, false
 		}
 	}
-	n, rows := 0, 0
-	for n < len(r.waiting) && (n == 0 || rows+r.waiting[n].rows <= r.limit) {
-		rows += r.waiting[n].rows
-		n++
+	if m.portion && len(r.waiting) > 0 {
+		m.lead = false
+		r.pass()
+		return false, true
 	}
-	r.batch = append(r.batch[:0], r.waiting[:n]...)
+	r.take(m)
+	return true, false
+}
+
+// take takes the calls of the next batch: m first, which leads it, then as many
+// as the limit allows, then portions.
+func (r *batcher) take(m *batchCall) {
+	r.remove(m)
+	r.batch = append(r.batch[:0], m)
+	short, long := m.rows, 0
+	if m.portion {
+		short, long = 0, m.rows
+	}
+	n := 0
+	for ; n < len(r.waiting) && (short == 0 || short+r.waiting[n].rows <= r.limit); n++ {
+		short += r.waiting[n].rows
+		r.rows -= r.waiting[n].rows
+	}
+	r.batch = append(r.batch, r.waiting[:n]...)
 	r.waiting = slices.Delete(r.waiting, 0, n)
-	r.rows -= rows
-	return true
+	n = 0
+	for ; n < len(r.riding) && r.ride.takes(short, long, r.riding[n].rows); n++ {
+		long += r.riding[n].rows
+	}
+	r.batch = append(r.batch, r.riding[:n]...)
+	r.riding = slices.Delete(r.riding, 0, n)
+	r.ride.begin(short, long)
 }
 
 // await sleeps, without the lock, until the wait may be over or d has passed.
@@ -156,9 +211,13 @@ func (r *batcher) await(m *batchCall, d time.Duration) bool {
 
 // pass lets the first waiting call lead, if there is one.
 func (r *batcher) pass() {
-	if r.busy = len(r.waiting) > 0; r.busy {
-		r.waiting[0].lead = true
-		r.waiting[0].wake <- struct{}{}
+	list := r.waiting
+	if len(list) == 0 {
+		list = r.riding
+	}
+	if r.busy = len(list) > 0; r.busy {
+		list[0].lead = true
+		list[0].wake <- struct{}{}
 	}
 }
 
@@ -170,9 +229,12 @@ func (r *batcher) end(m *batchCall, rest []*batchCall, took time.Duration) {
 	defer r.mu.Unlock()
 	r.ended++
 	r.due, r.until = 0, now
+	r.ride.end(now, took)
 	for _, o := range rest {
-		o.left = now
-		if o.away > 0 && o.away <= took/returnPart {
+		if o.left = now; o.portion {
+			o.left = time.Time{} // the others wait for no portion
+		}
+		if o.away > 0 && !o.portion && o.away <= took/returnPart {
 			o.dueIn = r.ended
 			r.due++
 			if t := now.Add(o.away + o.away/2 + returnExtra); t.After(r.until) {

@@ -21,7 +21,7 @@ func newBatching(p *Program, opts Options) *batching {
 			t.outs = append(t.outs, out)
 		}
 	}
-	t.halt, t.eachOf = t.stopped, func(i int) { t.calls[i].groups(t.from, t.to) }
+	t.halt, t.eachOf = t.stopped, func(i int) { t.calls[i].groups(t.from, min(t.to, t.calls[i].until)) }
 	t.batcher = newBatcher(opts.MaxBatch, t.run, t.resume)
 	return t
 }
@@ -84,7 +84,7 @@ func (t *batching) resume() (stay []*batchCall, over bool) {
 	}()
 	if !t.halts {
 		m := t.calls[0]
-		m.err = m.call.steps(m.ctx)
+		m.err = m.call.steps(m.ctx, m.until)
 		return t.calls, true
 	}
 	if !t.begun {
@@ -145,15 +145,15 @@ func (t *batching) groups() {
 	}
 }
 
-// part releases the calls that have failed or are cancelled. It returns how
-// many of those were among the first few.
+// part releases the calls that have failed, are cancelled or have run the groups
+// that they want. It returns how many of those were among the first few.
 func (t *batching) part(first int) (gone int) {
 	stay := t.calls[:0]
 	for i, m := range t.calls {
-		if m.err == nil && m.at < len(t.joint) && m.ctx.Err() != nil {
+		if m.err == nil && m.at < m.until && m.ctx.Err() != nil {
 			m.err = device.Stopped(m.ctx)
 		}
-		if m.err == nil {
+		if m.err == nil && (m.at < m.until || m.until == len(t.joint)) {
 			stay = append(stay, m)
 			continue
 		}

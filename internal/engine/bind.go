@@ -16,6 +16,7 @@ func newBinding(p *Program) *binding {
 	b.run = p.code.NewRun(b.bound, &b.call.pace)
 	b.batchCall.wake = make(chan struct{}, 1)
 	b.batchCall.call = &b.call
+	b.runWhole = b.call.run
 	b.call.staged = make([][]byte, len(p.Plan().Inputs))
 	b.place.Inputs = make([]device.Input, len(p.Plan().Inputs))
 	b.place.States = make([]device.Pages, len(p.Plan().States))

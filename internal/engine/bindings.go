@@ -107,6 +107,9 @@ func (s *Session) dropBindings(most int64, keep *binding) (dropped int64) {
 // takeAll takes the memory of a call, and drops the session's other bindings
 // when there is not enough.
 func (b *binding) takeAll(s *Session) error {
+	if b.call.parts.on {
+		return b.fits()
+	}
 	err := b.takeMemory(s)
 	if err != nil && s.dropBindings(0, b) > 0 {
 		err = b.takeMemory(s)

@@ -57,6 +57,7 @@ func (s *Session) newCall(ctx context.Context, p *Program, bindings []int) (c *C
 	if c.profile = nil; !s.e.opts.Profile {
 		c.times = nil
 	}
+	c.parts.on = false
 	if err := b.bind(ctx, s, bindings); err != nil {
 		return c, err
 	}
@@ -64,6 +65,8 @@ func (s *Session) newCall(ctx context.Context, p *Program, bindings []int) (c *C
 	return c, nil
 }
 
+// bind binds the call to sizes and takes its memory. A portion of a run uses that
+// of the run, which was bound to all rows before.
 func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
 	s.e.fault("bind")
 	changed := b.bound.Set(bindings)
@@ -126,17 +129,16 @@ func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
 	return nil
 }
 
-// Run runs the program, in a dynamic batch with concurrent calls of other
-// sessions where it has products of few rows, see [Options.MaxBatch]. When ctx
-// is done it stops within milliseconds, in the middle of a step if need be, and
-// the error wraps the cause of ctx. State keeps its value, except for state
-// written in place: the interrupted step may have corrupted it, so that it is
-// lost.
-func (c *Call) Run(ctx context.Context) (err error) {
+// run runs all rows that the call is bound to.
+func (c *Call) run(ctx context.Context) error { return c.perform(ctx, false, true) }
+
+// perform runs the call as it is bound: as a portion of a run, or all of what is
+// left. Only the last part of a run has outputs.
+func (c *Call) perform(ctx context.Context, portion, last bool) (err error) {
 	start := time.Now()
 	c.pace.begin(ctx)
 	defer func() {
-		c.elapsed = time.Since(start) - c.pace.paused
+		c.elapsed += time.Since(start) - c.pace.paused
 		if c.broken = err != nil; c.broken {
 			c.b.run.Forget() // frees the workspace that a kernel held when it panicked
 		}
@@ -158,11 +160,23 @@ func (c *Call) Run(ctx context.Context) (err error) {
 		return err
 	}
 	b.changed, b.moved = 0, false
-	if err = c.compute(ctx); err != nil {
+	switch {
+	case !portion:
+		err = c.compute(ctx)
+	case last:
+		err = c.join(ctx, len(p.Groups), true)
+	default:
+		err = c.join(ctx, p.division.Until, true)
+	}
+	if err != nil {
 		return err
 	}
-	c.s.e.runs.Add(1)
 	c.s.e.fault("finish")
+	if !last {
+		c.appendRows()
+		return nil
+	}
+	c.s.e.runs.Add(1)
 	if err := c.finish(ctx); err != nil {
 		c.lose(len(p.Groups)) // what was written in place remains
 		return err
@@ -215,6 +229,7 @@ func (c *Call) giveBack() {
 	c.arena, c.spare, c.keeping, c.growing, c.grown = nil, 0, 0, 0, 0
 	clear(c.staged)
 	c.dropOutputs()
+	c.parts.free(c.s.e)
 	for _, k := range c.used {
 		c.s.unuse(k)
 	}

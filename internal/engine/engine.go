@@ -53,7 +53,7 @@ func New(opts Options) (*Engine, error) {
 	e := &Engine{
 		opts: opts, epoch: binary.LittleEndian.Uint64(seed[:]) | 1,
 		budget: total, host: hostArenas(total),
-		programs: map[plan.Hash]*Program{}, sessions: map[*Session]struct{}{},
+		programs: map[plan.Hash]*Program{}, alike: map[plan.Hash][]*Program{}, sessions: map[*Session]struct{}{},
 	}
 	on := newIncarnation(e, nil)
 	close(on.settled)

@@ -3,6 +3,7 @@ package engine
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // Branches lists the sizes of a program's branches and of the rest, in groups.
@@ -72,4 +73,75 @@ func PlantPanic(e *Engine, at string) { e.opts.fault = (&panicking{at: at}).faul
 func StatePages(s *Session, i int) (pages, rows int) {
 	st := s.states[slices.Sorted(maps.Keys(s.states))[i]]
 	return len(st.pages), st.capacity
+}
+
+// AlwaysPortions makes long runs of a program, and of those that compute the
+// same, in portions of so many rows, whoever else runs; 0 ends that.
+func AlwaysPortions(p *Program, rows int) {
+	r := p.batching.batcher
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.always = rows
+}
+
+// Riding is the number of portions that wait for a batch.
+func Riding(p *Program) int {
+	r := p.batching.batcher
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.riding)
+}
+
+// Portions is the number of portions that an engine has run.
+func Portions(e *Engine) int { return int(e.portions.Load()) }
+
+// Divides reports whether runs of a program can be made in portions.
+func Divides(p *Program) bool { return p.division != nil }
+
+// StateContent is the valid positions of all states of a session, in the order of
+// their names, in memory that the host can address.
+func StateContent(s *Session) (out []byte) {
+	for _, name := range slices.Sorted(maps.Keys(s.states)) {
+		st := s.states[name]
+		outer, inner := 1, st.dtype.Size()
+		for i, n := range st.shape {
+			switch {
+			case i < st.axis:
+				outer *= n
+			case i > st.axis:
+				inner *= n
+			}
+		}
+		for o := range outer {
+			for at := range st.shape[st.axis] {
+				mem, err := s.on.device.Bytes(st.pages[at/st.capacity].mem, st.pages[at/st.capacity].size())
+				if err != nil {
+					panic(err)
+				}
+				out = append(out, mem[(o*st.capacity+at%st.capacity)*inner:][:inner]...)
+			}
+		}
+	}
+	return out
+}
+
+// Ride simulates batches of short calls with portions that wait for each, whose
+// time is took, and returns the rows of portions of the last few.
+func Ride(batches, short int, took func(short, long int) time.Duration) (rows []int, rests int) {
+	var r ride
+	now := time.Now()
+	for range batches {
+		long := 0
+		if n := r.budget(); r.takes(short, 0, n) {
+			long = n
+		} else {
+			rests++
+		}
+		d := took(short, long)
+		now = now.Add(d)
+		r.begin(short, long)
+		r.end(now, d)
+		rows = append(rows, long)
+	}
+	return rows[max(len(rows)-20, 0):], rests
 }

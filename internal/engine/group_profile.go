@@ -82,7 +82,9 @@ func (c *Call) addGroups(n int) {
 	p, b := c.b.prog, c.b
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	c.profile.runs++
+	if n == len(p.Groups) || !c.parts.on { // portions are one run
+		c.profile.runs++
+	}
 	for i := range n {
 		g, kernel := &c.profile.groups[i], b.run.Kernel(i)
 		t := &g.usual

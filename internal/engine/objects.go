@@ -94,7 +94,8 @@ type Engine struct {
 	mu       sync.Mutex
 	closed   bool
 	programs map[plan.Hash]*Program
-	unused   list.List // programs that no session uses, the longest unused first
+	alike    map[plan.Hash][]*Program // counted programs, by what they compute
+	unused   list.List                // programs that no session uses, the longest unused first
 	sessions map[*Session]struct{}
 	nextID   uint64
 
@@ -105,7 +106,7 @@ type Engine struct {
 	profiled map[*Program]struct{}    // programs that have a profile
 	slow     device.ReferenceCount    // groups without a kernel
 
-	runs, ops, plansSeen, kernelNS, batches, batched atomic.Int64
+	runs, ops, plansSeen, kernelNS, batches, batched, portions atomic.Int64
 }
 
 // Program is a compiled plan with the kernels of its groups and the layouts of
@@ -116,6 +117,7 @@ type Program struct {
 
 	on     *incarnation // whose device compiled it
 	hash   plan.Hash
+	same   plan.Hash // of what it computes: programs that have it in common share code and batching
 	code   device.Code
 	layout map[int]device.WeightLayout // by weight value
 	keys   []WeightKey                 // of the weights, each once
@@ -127,13 +129,14 @@ type Program struct {
 	// replaced.
 	crossed []bool
 
-	batching *batching       // how calls are batched, nil where they are not; it alone changes
-	size     int64           // bytes, see [Program.measure]
-	bound    int64           // bytes of a binding
-	profile  []time.Duration // under the engine's lock: by group, nil where nothing was measured
-	users    int             // under the engine's lock: sessions that use it
-	counted  bool            // under the engine's lock: it is counted in the budget
-	idle     *list.Element   // under the engine's lock: in the list of unused programs
+	batching *batching         // how calls are batched, nil where they are not; it alone changes
+	division *program.Division // how runs are made in portions, nil where they are not
+	size     int64             // bytes, see [Program.measure]
+	bound    int64             // bytes of a binding
+	profile  []time.Duration   // under the engine's lock: by group, nil where nothing was measured
+	users    int               // under the engine's lock: sessions that use it
+	counted  bool              // under the engine's lock: it is counted in the budget
+	idle     *list.Element     // under the engine's lock: in the list of unused programs
 }
 
 // Session owns carried state, retained values and bound programs. Its calls run
@@ -179,6 +182,7 @@ type binding struct {
 	place     device.Placement
 	call      Call      // the session's one call of this program
 	batchCall batchCall // the same in dynamic batches
+	runWhole  func(ctx context.Context) error
 }
 
 // Call is one run of a program in a session. Use it from one goroutine and
@@ -203,10 +207,11 @@ type Call struct {
 	profile *programProfile // where the times go, nil unless the call is measured
 	locked  bool
 	pace    pace
-	broken  bool // it was stopped: its memory goes back to the system
+	broken  bool     // it was stopped: its memory goes back to the system
+	parts   portions // of a run that is made in several
 }
 
-// batching runs calls of one program in a batch: each group that multiplies
+// batching runs calls of programs that compute the same in a batch: each group that multiplies
 // with a matrix which the device wants to read once is one product of all their
 // rows, and everything else runs for each call separately. Products give a row
 // the same bits whatever other rows they compute, so each call computes what it
@@ -236,13 +241,16 @@ type batching struct {
 	orphaned       bool // the leading call has left
 }
 
-// batcher batches calls of one program, each from another session. A call that
-// arrives during a batch waits for the next one, which takes all waiting calls
-// in the order of arrival. The first of them gathers the batch and runs it on
-// its own goroutine. A lone call runs at once: it waits only for calls that
-// recently returned quickly.
+// batcher batches calls of programs that compute the same, each from another
+// session. A call that arrives during a batch waits for the next one, which
+// takes all waiting calls in the order of arrival. The first of them gathers the
+// batch and runs it on its own goroutine. A lone call runs at once: it waits only
+// for calls that recently returned quickly.
+//
+// Portions of long runs wait in a list of their own. A batch has as many of their
+// rows in addition as the other calls can bear.
 type batcher struct {
-	limit int // maximum rows of a batch
+	limit int // maximum rows of a batch, except those of portions
 	// run runs the calls of a batch and returns those that stayed to its end;
 	// it releases the others earlier. When the batch is not over, its leader
 	// has left, and resume runs the rest.
@@ -253,6 +261,9 @@ type batcher struct {
 	busy    bool         // a batch is being gathered or runs
 	waiting []*batchCall // in the order of arrival
 	rows    int          // of the waiting calls
+	riding  []*batchCall // portions that wait, in the order of arrival
+	ride    ride         // how many of their rows a batch has
+	always  int          // for tests: rows of each portion, whoever else runs
 	ended   int          // batches
 	due     int          // calls of the last batch that are waited for
 	until   time.Time    // and until when
@@ -272,6 +283,9 @@ type batchCall struct {
 	wake chan struct{}   // a token: its batch is over, or it is to run one
 	lead bool            // it gathers or runs a batch
 	err  error
+
+	portion bool // of a run with more rows, see [portions]
+	until   int  // groups that it runs
 
 	// In a batch.
 	at int // the running group, or the one that failed

@@ -43,7 +43,9 @@ func (e *Engine) compile(on *incarnation, p *plan.Plan, w *op.Work) (*Program, e
 	}
 	prog.listKeys()
 	prog.findCrossed()
-	prog.batching = newBatching(prog, e.opts)
+	if prog.batching = newBatching(prog, e.opts); prog.batching != nil {
+		prog.division = c.Division()
+	}
 	return prog, nil
 }
 

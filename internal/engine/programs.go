@@ -61,19 +61,26 @@ func (e *Engine) CompileHashed(ctx context.Context, p *plan.Plan, h plan.Hash, p
 		return nil, err
 	}
 	defer on.leave()
-	prog, err := e.compile(on, p, op.NewWork(func() error {
-		if ctx.Err() != nil {
-			return fmt.Errorf("genie: stopped while a plan was prepared: %w", context.Cause(ctx))
-		}
-		if pause == nil {
-			return nil
-		}
-		return pause(ctx)
-	}))
+	same, err := computes(p)
 	if err != nil {
 		return nil, err
 	}
-	prog.hash = h
+	prog := e.likeness(on, same, p)
+	if prog == nil {
+		prog, err = e.compile(on, p, op.NewWork(func() error {
+			if ctx.Err() != nil {
+				return fmt.Errorf("genie: stopped while a plan was prepared: %w", context.Cause(ctx))
+			}
+			if pause == nil {
+				return nil
+			}
+			return pause(ctx)
+		}))
+	}
+	if err != nil {
+		return nil, err
+	}
+	prog.hash, prog.same = h, same
 	e.plansSeen.Add(1)
 	return e.hold(prog)
 }
@@ -99,7 +106,7 @@ func (e *Engine) hold(prog *Program) (*Program, error) {
 		e.budget.Release(budget.Plans, prog.size)
 		return other, nil
 	}
-	prog.counted = true
+	e.counts(prog)
 	e.programs[prog.hash] = prog
 	e.rest(prog)
 	return prog, nil
@@ -141,6 +148,7 @@ func (e *Engine) uncount(p *Program) {
 	e.forgetProfile(p)
 	if p.counted {
 		p.counted = false
+		e.unlike(p)
 		e.budget.Release(budget.Plans, p.size)
 	}
 }
@@ -246,7 +254,7 @@ func (e *Engine) join(p *Program, reserved bool) bool {
 	case !p.counted && !reserved:
 		return false
 	}
-	p.counted = true
+	e.counts(p)
 	p.users++
 	e.wakes(p)
 	if e.programs[p.hash] == nil && p.on.lost.Load() == nil {

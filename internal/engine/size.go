@@ -76,7 +76,7 @@ func heapBlock(n int) int64 {
 // and its result, take: a bound that is known in advance.
 func PlanWork(encoded []byte) int64 {
 	content, parts := plan.Weigh(encoded)
-	return 64<<10 + 3*content + 24*(int64(len(encoded))-content) + int64(parts)<<10
+	return 64<<10 + 4*content + 25*(int64(len(encoded))-content) + int64(parts)<<10
 }
 
 // takeHeap counts the heap memory of kernels, which stays with the binding, and

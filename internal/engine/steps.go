@@ -16,11 +16,16 @@ func (c *Call) compute(ctx context.Context) error {
 	if !c.Gathers() {
 		c.s.on.device.Begin()
 		defer c.s.on.device.End()
-		return c.steps(ctx)
+		return c.steps(ctx, len(c.b.prog.Groups))
 	}
-	m, t := &c.b.batchCall, c.b.prog.batching
-	m.call, m.ctx, m.err, m.at = c, ctx, nil, 0
-	t.batcher.do(m)
+	return c.join(ctx, len(c.b.prog.Groups), false)
+}
+
+// join runs groups of the call in a dynamic batch, up to one of them.
+func (c *Call) join(ctx context.Context, until int, portion bool) error {
+	m := &c.b.batchCall
+	m.call, m.ctx, m.err, m.at, m.until, m.portion = c, ctx, nil, 0, until, portion
+	c.b.prog.batching.batcher.do(m)
 	m.ctx = nil
 	return m.err
 }
@@ -30,27 +35,35 @@ func (c *Call) compute(ctx context.Context) error {
 // products have rows, few enough that as many again would fit, and if it does
 // little work besides them.
 func (c *Call) Gathers() bool {
-	t, rows := c.b.prog.batching, 0
+	t := c.b.prog.batching
 	if t == nil {
 		return false
 	}
-	for _, class := range t.outs {
-		dims := c.b.bound.Dims[class]
-		rows = max(rows, c.b.bound.Elems[class]/max(dims[len(dims)-1], 1))
-	}
+	rows := c.productRows()
 	c.b.batchCall.rows = rows
 	return rows > 0 && 2*rows <= t.batcher.limit && c.b.bound.Apart(t.joint) <= jointApart
 }
 
-// steps runs all groups in order. A panic of a kernel is an error of the run.
-func (c *Call) steps(ctx context.Context) (err error) {
+// productRows is the number of rows that the call's batched products have, at
+// most.
+func (c *Call) productRows() (rows int) {
+	for _, class := range c.b.prog.batching.outs {
+		dims := c.b.bound.Dims[class]
+		rows = max(rows, c.b.bound.Elems[class]/max(dims[len(dims)-1], 1))
+	}
+	return rows
+}
+
+// steps runs the first groups in order. A panic of a kernel is an error of the
+// run.
+func (c *Call) steps(ctx context.Context, until int) (err error) {
 	c.measure()
 	n := 0
 	defer func() {
 		n, err = c.wait(ctx, n, err)
 		err = c.settle(ctx, n, err)
 	}()
-	n, err = c.groups(ctx, 0, len(c.b.prog.Groups))
+	n, err = c.groups(ctx, 0, until)
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
 )
@@ -26,7 +27,7 @@ type Call interface {
 	// Measure adds the call to its session's profile of the program.
 	Measure() error
 	OnStep(pause func(ctx context.Context) (time.Duration, error))
-	Run(ctx context.Context) error
+	RunInTurns(ctx context.Context, turn engine.Turn) error
 	Output(i int) (transport.Tensor, transport.Handle)
 	Elapsed() time.Duration
 	Release()

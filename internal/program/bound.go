@@ -83,6 +83,15 @@ func (b *Bound) Set(bindings []int) (changed uint64) {
 	return changed
 }
 
+// Bindings is a copy of the bindings of the symbols.
+func (b *Bound) Bindings() []int {
+	out := make([]int, len(b.prog.symbols))
+	for i := range out {
+		out[i] = int(b.sizes[i])
+	}
+	return out
+}
+
 // SetCapacity stores the capacity of state i, in positions, and reports whether
 // it changed. For a state in pages it is the capacity of a page: strides and
 // offsets are those within it.

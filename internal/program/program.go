@@ -52,6 +52,14 @@ type Program struct {
 // Plan is the compiled plan.
 func (p *Program) Plan() *plan.Plan { return p.plan }
 
+// For is the program of another plan that differs in its labels only: its name,
+// phase and policy.
+func (p *Program) For(other *plan.Plan) *Program {
+	q := *p
+	q.plan = other
+	return &q
+}
+
 // Symbols lists the symbols in the order of a call's bindings.
 func (p *Program) Symbols() []string { return p.symbols }
 

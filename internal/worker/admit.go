@@ -110,23 +110,26 @@ func (s *session) full() error {
 	}
 }
 
-// turn runs a call when it is the session's turn, and gives up the turn
-// afterwards: a loop does so after each of its runs.
-func (r *call) turn(ctx context.Context, ec Call) error {
-	var key any
-	if ec.Gathers() { // calls of a program that are batched start together and take one place
-		key = r.p.program
-	}
-	t, err := r.s.flow.Enter(ctx, key)
-	if err != nil {
-		return err
-	}
-	defer t.Leave()
-	r.place.Begin()
-	if key == nil {
-		ec.OnStep(t.Yield)
-	}
-	return ec.Run(ctx)
+// inTurn runs a call when it is the session's turn, and gives up the turn
+// afterwards: a loop does so after each of its runs, and a run in portions after
+// each of them.
+func (r *call) inTurn(ctx context.Context, ec Call) error {
+	return ec.RunInTurns(ctx, func(ctx context.Context, batched bool, run func(ctx context.Context) error) error {
+		var key any
+		if batched { // calls that are batched start together and take one place
+			key = r.p.program.Batch()
+		}
+		t, err := r.s.flow.Enter(ctx, key)
+		if err != nil {
+			return err
+		}
+		defer t.Leave()
+		r.place.Begin()
+		if key == nil {
+			ec.OnStep(t.Yield)
+		}
+		return run(ctx)
+	})
 }
 
 // bound ends a request when its caller's remaining time is over: it drops the

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/worker"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
@@ -59,13 +60,20 @@ func (c hookedCall) Gathers() bool {
 	return ok && g.Gathers()
 }
 
-func (c hookedCall) Run(ctx context.Context) error {
-	if c.h.run != nil {
-		if err := c.h.run(ctx); err != nil {
-			return err
+func (c hookedCall) RunInTurns(ctx context.Context, turn engine.Turn) error {
+	return c.Call.RunInTurns(ctx, func(ctx context.Context, batched bool, run func(ctx context.Context) error) error {
+		if c.h.gathers != nil {
+			batched = c.h.gathers(c.bindings)
 		}
-	}
-	return c.Call.Run(ctx)
+		return turn(ctx, batched, func(ctx context.Context) error {
+			if c.h.run != nil {
+				if err := c.h.run(ctx); err != nil {
+					return err
+				}
+			}
+			return run(ctx)
+		})
+	})
 }
 
 // hook starts a worker whose runs call run first.

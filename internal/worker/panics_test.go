@@ -137,9 +137,13 @@ func (c plantedCall) SetInput(i int, data []byte) error {
 	return c.Call.SetInput(i, data)
 }
 
-func (c plantedCall) Run(ctx context.Context) error {
-	c.p.here("Run")
-	return c.Call.Run(ctx)
+func (c plantedCall) RunInTurns(ctx context.Context, turn engine.Turn) error {
+	return c.Call.RunInTurns(ctx, func(ctx context.Context, batched bool, run func(ctx context.Context) error) error {
+		return turn(ctx, batched, func(ctx context.Context) error {
+			c.p.here("Run")
+			return run(ctx)
+		})
+	})
 }
 
 func (c plantedCall) Output(i int) (transport.Tensor, transport.Handle) {

@@ -217,7 +217,7 @@ func (r *call) feedAndRun(ctx context.Context, ec Call) error {
 	if err != nil {
 		return err
 	}
-	return r.turn(ctx, ec)
+	return r.inTurn(ctx, ec)
 }
 
 func (r *call) execute(ctx context.Context, ec Call) (answer, error) {
