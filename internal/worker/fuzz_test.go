@@ -40,6 +40,7 @@ func (l *lab) drive(t testing.TB, data []byte) {
 	operations := []func() bool{
 		m.openSession, m.closeSession, m.resetSession, m.stats, m.prepare, m.prepare, m.upload, m.run, m.run, m.run, m.run,
 		m.loop, m.loop, m.more, m.read, m.read, m.release, m.release, m.cancelOne, m.data, m.data, m.raw, m.sync,
+		m.ticket, m.ticket, m.deliver, m.deliver, m.takeBack, m.send,
 	}
 	if m.keys {
 		operations = append(operations, m.again, m.again, m.older, m.lose, m.lose, m.lose, m.wrongKey, m.resumeUpload, m.resumeUpload)

@@ -77,6 +77,7 @@ func (m *machine) closeSession() bool {
 		r.may = oneOf(nil)
 		m.mu.Lock()
 		delete(m.open, num)
+		t.closing = true
 		if t.key != nil {
 			m.dead = append(m.dead, t.key)
 		}

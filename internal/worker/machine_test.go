@@ -74,7 +74,8 @@ type tenant struct {
 	kept    map[transport.Handle][]byte
 	order   []transport.Handle
 	gone    []transport.Handle
-	loops   int // that have not ended
+	loops   int  // that have not ended
+	closing bool // CloseSession was sent
 
 	keyed
 }
@@ -111,14 +112,16 @@ type machine struct {
 	fatal   outcomes          // what the connection may end with; 0 when it must not end
 	ended   bool              // nothing more will come
 	broken  error             // what was wrong, the first thing
+	passes  []*pass           // tickets, under the lock
 	rest    map[uint64][]byte // the missing parts of unfinished messages; the sender's
 }
 
 // machineLink is a connection, and what receives from it.
 type machineLink struct {
-	conn net.Conn
-	wc   *wire.Conn
-	done chan struct{} // closed when nothing more will come
+	conn  net.Conn
+	wc    *wire.Conn
+	nonce []byte        // of the worker
+	done  chan struct{} // closed when nothing more will come
 }
 
 // newMachine connects and says hello.
@@ -139,9 +142,12 @@ func (m *machine) connect() {
 	l := &machineLink{conn: c, wc: wire.NewConn(wire.NewTCP(c, nil), nil), done: make(chan struct{})}
 	_, err = c.Write(rawFrame{typ: wire.TypeHello, control: marshal(&wirepb.Hello{Version: wire.Version})}.bytes(0))
 	require.NoError(m.t, err)
-	h, _, err := l.wc.Next()
+	h, control, err := l.wc.Next()
 	require.NoError(m.t, err)
 	require.Equal(m.t, wire.TypeHello, h.Type)
+	var hello wirepb.Hello
+	require.NoError(m.t, proto.Unmarshal(control, &hello))
+	l.nonce = hello.GetNonce()
 	m.mu.Lock()
 	m.link, m.sent, m.ended = l, 1, false
 	m.mu.Unlock()

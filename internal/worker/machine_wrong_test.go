@@ -67,6 +67,7 @@ func (m *machine) raw() bool {
 	types := []wire.Type{
 		wire.TypeRun, wire.TypeLoop, wire.TypePrepare, wire.TypePutWeight, wire.TypeRead, wire.TypeReset,
 		wire.TypeOpenSession, wire.TypeCloseSession, wire.TypeHello, wire.TypeError, 77, 255,
+		wire.TypeTicket, wire.TypeSend, wire.TypeDeliver,
 	}
 	typ := types[m.below(len(types))]
 	control := make([]byte, m.below(24))
@@ -101,6 +102,10 @@ func touches(typ wire.Type, control []byte) bool {
 		m = &wirepb.Read{}
 	case wire.TypeReset:
 		m = &wirepb.Reset{}
+	case wire.TypeTicket:
+		m = &wirepb.Ticket{}
+	case wire.TypeSend:
+		m = &wirepb.Send{}
 	case wire.TypeOpenSession:
 		var open wirepb.OpenSession
 		if proto.Unmarshal(control, &open) == nil && len(open.GetKey()) > 0 {
