@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -150,10 +151,11 @@ func plantFault(t *testing.T, faults []*faulty, p *plan.Plan, s transport.Sessio
 	if draw%2 == 0 {
 		return true
 	}
-	left := draw / 2 % 5
+	var left atomic.Int64
+	left.Store(int64(draw / 2 % 5))
 	for _, f := range faults {
 		f.set(func() error {
-			if left--; left < 0 {
+			if left.Add(-1) < 0 {
 				return errPlanted
 			}
 			return nil
