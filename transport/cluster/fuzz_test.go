@@ -201,14 +201,14 @@ func compareOutputs(t *testing.T, one, two transport.Session, want, got transpor
 	}
 }
 
-func smallLocal(t *testing.T) transport.Executor {
+func smallLocal(t testing.TB) transport.Executor {
 	t.Helper()
 	ex, err := local.Open(local.WithThreads(1), local.WithMemLimit(256<<20))
 	require.NoError(t, err)
 	return ex
 }
 
-func prepared(t *testing.T, ex transport.Executor, p *plan.Plan, weights transport.Weights) (transport.Session, transport.PlanRef, error) {
+func prepared(t testing.TB, ex transport.Executor, p *plan.Plan, weights transport.Weights) (transport.Session, transport.PlanRef, error) {
 	t.Helper()
 	s, err := ex.NewSession(t.Context())
 	require.NoError(t, err)
