@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/planmaker"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
@@ -101,7 +102,7 @@ func TestBackPressure(t *testing.T) {
 // one.
 func BenchmarkPass(b *testing.B) {
 	for _, members := range []int{0, 1, 3} {
-		b.Run(fmt.Sprintf("members=%d", members), func(b *testing.B) {
+		b.Run(benchname.Of("pass", "cluster", fmt.Sprintf("members=%d", members)), func(b *testing.B) {
 			p, weights := stack(2, 64)
 			ex := smallLocal(b)
 			if members > 0 {
