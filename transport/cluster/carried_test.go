@@ -209,3 +209,42 @@ func TestDirect(t *testing.T) {
 		require.NoError(t, ex.Close())
 	}
 }
+
+// TestWayGone loses the direct way between two members, before a value has crossed
+// and after: runs continue through this process, from the same state.
+func TestWayGone(t *testing.T) {
+	alone := smallLocal(t)
+	defer func() { require.NoError(t, alone.Close()) }()
+	for _, first := range []int{0, 2} {
+		p := remembering()
+		one, oneRef, err := prepared(t, alone, onOne(remembering()), nil)
+		require.NoError(t, err)
+		from := &faulty{Executor: smallLocal(t)}
+		var sent, gone int
+		fail := func() error { // one value at a time is on its way
+			if sent++; sent > first {
+				gone++
+				return transport.ErrNoPeer
+			}
+			return nil
+		}
+		from.failSend.Store(&fail)
+		ex, err := cluster.New([]cluster.Member{{Executor: from}, {Executor: smallLocal(t)}}, always())
+		require.NoError(t, err)
+		two, twoRef, err := prepared(t, ex, p, nil)
+		require.NoError(t, err)
+		past := 0
+		for i, n := range []int{3, 1, 1, 2, 1} {
+			want, err := one.Run(t.Context(), rememberingCall(p, oneRef, past, n))
+			require.NoError(t, err)
+			got, err := two.Run(t.Context(), rememberingCall(p, twoRef, past, n))
+			require.NoError(t, err)
+			require.Equal(t, want.Outputs[0].Tensor, got.Outputs[0].Tensor, "run %d", i)
+			past += n
+		}
+		require.Equal(t, first+1, sent, "a way that is gone is not tried again at once")
+		require.Equal(t, 1, gone)
+		requireFreed(t, ex)
+		require.NoError(t, ex.Close())
+	}
+}

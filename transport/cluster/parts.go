@@ -41,8 +41,23 @@ func (s *session) run(ctx context.Context, ref *planRef, call transport.Call) (t
 }
 
 // parts runs the parts of a call. Several calls without carried state may do so
-// at the same time.
+// at the same time. When a direct way between members is gone, what has been done
+// is taken back, and the parts run again with their values through this process.
 func (s *session) parts(ctx context.Context, ref *planRef, call transport.Call) (transport.Result, error) {
+	res, err := s.attempt(ctx, ref, call)
+	if err == nil || !errors.Is(err, transport.ErrNoPeer) || ctx.Err() != nil {
+		return res, err
+	}
+	if len(ref.split.Whole.States) > 0 {
+		if err := s.ready(ctx); err != nil {
+			return transport.Result{}, err
+		}
+	}
+	return s.attempt(ctx, ref, call)
+}
+
+// attempt is parts once.
+func (s *session) attempt(ctx context.Context, ref *planRef, call transport.Call) (transport.Result, error) {
 	n := len(ref.parts)
 	r := &partsRun{s: s, ref: ref, call: call, sizes: sizesOf(ref.split.Whole, call.Bindings), results: make([]transport.Result, n), errs: make([]error, n), ran: make([]bool, n)}
 	if ref.split.Chain() && !ref.sends {
