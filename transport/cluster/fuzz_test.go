@@ -126,12 +126,13 @@ func compareParts(t *testing.T, p *plan.Plan, weights transport.Weights, devices
 		if errors.Is(err2, transport.ErrState) && writes(p) { // cut short when another part failed
 			return
 		}
-		if err == nil {
+		switch {
+		case err == nil:
 			require.NoError(t, err2)
-		} else if err2 == nil { // a limit of one run that two parts stay below
+		case err2 == nil: // a limit of one run that two parts stay below
 			require.ErrorIs(t, err, transport.ErrLimit)
 			return
-		} else {
+		default:
 			continue
 		}
 		compareOutputs(t, one, two, want, got)
@@ -169,10 +170,9 @@ func plantFault(t *testing.T, faults []*faulty, p *plan.Plan, s transport.Sessio
 	if err == nil { // fewer parts than that: a run that the whole has to make, too
 		return false
 	}
-	var lost *cluster.StateError
 	_, err = s.Run(t.Context(), transport.Call{Plan: ref, Inputs: make([]transport.Input, len(p.Inputs)+1)}) // it fails, but says first what is lost
 	require.Error(t, err)
-	if errors.As(err, &lost) {
+	if lost, ok := errors.AsType[*cluster.StateError](err); ok {
 		require.NotEmpty(t, lost.States)
 		require.NotEmpty(t, lost.Members)
 		require.ErrorIs(t, err, transport.ErrState)

@@ -117,9 +117,10 @@ func (r *partsRun) chain(ctx context.Context) {
 }
 
 // graph runs each part as soon as those that it reads from have run. The first
-// error ends the others.
-func (r *partsRun) graph(ctx context.Context) {
-	ctx, cancel := context.WithCancelCause(ctx)
+// error ends the others, but for those that are changing carried state: cut short, a
+// member could lose what can be taken back when the part has ended.
+func (r *partsRun) graph(caller context.Context) {
+	ctx, cancel := context.WithCancelCause(caller)
 	defer cancel(nil)
 	begun, done := make([]chan struct{}, len(r.ref.parts)), make([]chan struct{}, len(r.ref.parts))
 	for i := range done {
@@ -131,7 +132,7 @@ func (r *partsRun) graph(ctx context.Context) {
 			defer close(done[i])
 			once := sync.OnceFunc(func() { close(begun[i]) })
 			defer once()
-			if r.errs[i] = r.after(ctx, i, begun, done, once); r.errs[i] != nil {
+			if r.errs[i] = r.after(caller, ctx, i, begun, done, once); r.errs[i] != nil {
 				cancel(&stopped{r.errs[i]})
 			}
 		})
@@ -141,7 +142,7 @@ func (r *partsRun) graph(ctx context.Context) {
 
 // after runs part i after the parts that it reads from. Values that cross directly
 // are expected from when those parts have begun: not all of a long chain at once.
-func (r *partsRun) after(ctx context.Context, i int, begun, done []chan struct{}, begins func()) error {
+func (r *partsRun) after(caller, ctx context.Context, i int, begun, done []chan struct{}, begins func()) error {
 	r.await(i, begun)
 	if ctx.Err() != nil {
 		return fmt.Errorf("cluster session: %w", ctxError(ctx))
@@ -156,6 +157,9 @@ func (r *partsRun) after(ctx context.Context, i int, begun, done []chan struct{}
 		return fmt.Errorf("cluster session: %w", ctxError(ctx))
 	}
 	begins()
+	if len(r.ref.split.Parts[i].States) > 0 {
+		ctx = caller
+	}
 	r.part(ctx, i, a)
 	return r.errs[i]
 }
