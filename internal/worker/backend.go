@@ -66,8 +66,7 @@ type Session interface {
 	// Profile is the profile of a program; nil if no call was measured.
 	Profile(p Program) *transport.Profile
 	Release(h ...transport.Handle)
-	Reset()
-	Rewind(to []transport.StateLength) error
+	Carrier
 	Close()
 	Mover
 }
@@ -104,6 +103,12 @@ type Peers interface {
 	ID() transport.PeerID
 	// Deliver hands over what a ticket is for.
 	Deliver(ctx context.Context, t transport.Ticket, v transport.Tensor) error
+}
+
+// Carrier is what is asked of carried state besides runs.
+type Carrier interface {
+	Reset()
+	Rewind(to []transport.StateLength) error
 }
 
 // Call is one run.

@@ -102,9 +102,10 @@ func TestMicroBatches(t *testing.T) {
 	}
 
 	// A micro-batch that fails ends the others, and the run has its error.
-	left := 5
+	var left atomic.Int64
+	left.Store(5)
 	faults[0].set(func() error {
-		if left--; left < 3 {
+		if left.Add(-1) < 3 {
 			return errPlanted
 		}
 		return nil

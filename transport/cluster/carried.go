@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -208,7 +209,7 @@ func restoring(list []restore) (*plan.Plan, []transport.Input) {
 		st := r.state
 		st.In, st.Out = 2*i, 2*i+1
 		p.States = append(p.States, st)
-		p.Inputs = append(p.Inputs, plan.Port{Name: fmt.Sprint(i), Value: 2*i + 1})
+		p.Inputs = append(p.Inputs, plan.Port{Name: strconv.Itoa(i), Value: 2*i + 1})
 		inputs = append(inputs, transport.Input{Handle: r.handle, Cause: plan.CauseKV})
 	}
 	return p, inputs

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/planmaker"
+	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/cluster"
 	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/tcp"
 )
 
 // remembering is x, rows appended to a cache, a running sum of x, and another
@@ -114,11 +117,18 @@ func TestTakenBack(t *testing.T) {
 				require.Equal(t, want.Outputs[0].Tensor, got.Outputs[0].Tensor, "run %d", i)
 				past += n
 			}
-			st, err := ex.Stats(t.Context())
-			require.NoError(t, err)
-			require.LessOrEqual(t, st.RetainedBytes, int64(0), "values from before a run are freed")
+			requireFreed(t, ex)
 		})
 	}
+}
+
+// requireFreed waits for what was released: a worker does not answer that.
+func requireFreed(t *testing.T, ex transport.Executor) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		st, err := ex.Stats(t.Context())
+		return err == nil && st.RetainedBytes == 0
+	}, 10*time.Second, time.Millisecond, "values from before a run, or on their way, stay")
 }
 
 // rigid is a session that cannot shorten carried state.
@@ -158,4 +168,83 @@ func TestStateLost(t *testing.T) {
 	require.NoError(t, s.Reset(t.Context()))
 	_, err = s.Run(t.Context(), rememberingCall(p, ref, 0, 2))
 	require.NoError(t, err)
+}
+
+// TestDirect has a value that crosses from worker to worker: this process sends and
+// receives neither, and each worker counts it.
+func TestDirect(t *testing.T) {
+	const size = 200
+	p, weights := stack(2, 64)
+	for _, direct := range []bool{false, true} {
+		from, to := workertest.Start(t, workertest.WithPeers(t, nil)), workertest.Start(t, nil)
+		var members []cluster.Member
+		for _, w := range []*workertest.Worker{from, to} {
+			ex, err := tcp.Dial(t.Context(), w.TCP)
+			require.NoError(t, err)
+			members = append(members, cluster.Member{Executor: ex})
+		}
+		ex, err := cluster.New(members, halves(), cluster.WithDirect(func(int, int, plan.Spec) bool { return direct }))
+		require.NoError(t, err)
+		s, ref, err := prepared(t, ex, p, weights)
+		require.NoError(t, err)
+		call := transport.Call{Plan: ref, Bindings: []int{size}, Inputs: []transport.Input{{Data: planmaker.Elements(plan.F32, 64*size, 1), Cause: plan.CauseToken}}}
+		bytes := int64(4 * 64 * size)
+		for range 3 {
+			before := ex.Ledger().Snapshot()
+			_, err = s.Run(t.Context(), call)
+			require.NoError(t, err)
+			moved := ex.Ledger().Snapshot().Sub(before)
+			if direct {
+				require.Zero(t, moved.Sent[plan.CauseActivation])
+				require.Equal(t, bytes, moved.Received[plan.CauseActivation], "the output alone")
+			} else {
+				require.Equal(t, bytes, moved.Sent[plan.CauseActivation])
+				require.Equal(t, 2*bytes, moved.Received[plan.CauseActivation])
+			}
+		}
+		require.Eventually(t, func() bool { // a worker counts what it has written
+			return from.Server.Meter().Ledger.Snapshot().Sent[plan.CauseActivation] == 3*bytes
+		}, 10*time.Second, time.Millisecond, "%v", from.Server.Meter().Ledger.Snapshot().Sent)
+		requireFreed(t, ex)
+		require.NoError(t, ex.Close())
+	}
+}
+
+// TestWayGone loses the direct way between two members, before a value has crossed
+// and after: runs continue through this process, from the same state.
+func TestWayGone(t *testing.T) {
+	alone := smallLocal(t)
+	defer func() { require.NoError(t, alone.Close()) }()
+	for _, first := range []int{0, 2} {
+		p := remembering()
+		one, oneRef, err := prepared(t, alone, onOne(remembering()), nil)
+		require.NoError(t, err)
+		from := &faulty{Executor: smallLocal(t)}
+		var sent, gone int
+		fail := func() error { // one value at a time is on its way
+			if sent++; sent > first {
+				gone++
+				return transport.ErrNoPeer
+			}
+			return nil
+		}
+		from.failSend.Store(&fail)
+		ex, err := cluster.New([]cluster.Member{{Executor: from}, {Executor: smallLocal(t)}}, always())
+		require.NoError(t, err)
+		two, twoRef, err := prepared(t, ex, p, nil)
+		require.NoError(t, err)
+		past := 0
+		for i, n := range []int{3, 1, 1, 2, 1} {
+			want, err := one.Run(t.Context(), rememberingCall(p, oneRef, past, n))
+			require.NoError(t, err)
+			got, err := two.Run(t.Context(), rememberingCall(p, twoRef, past, n))
+			require.NoError(t, err)
+			require.Equal(t, want.Outputs[0].Tensor, got.Outputs[0].Tensor, "run %d", i)
+			past += n
+		}
+		require.Equal(t, first+1, sent, "a way that is gone is not tried again at once")
+		require.Equal(t, 1, gone)
+		requireFreed(t, ex)
+		require.NoError(t, ex.Close())
+	}
 }

@@ -75,6 +75,19 @@ var mixtures = map[string][]string{
 	"tcp, local, grpc": {"tcp", "local", "grpc"},
 }
 
+// mixed are the mixtures; with the race detector, which makes them slow, those that
+// have all kinds of members.
+func mixed() map[string][]string {
+	if !raced {
+		return mixtures
+	}
+	out := map[string][]string{}
+	for _, name := range []string{"local", "tcp, local, grpc"} {
+		out[name] = mixtures[name]
+	}
+	return out
+}
+
 func remote(members []string) bool {
 	for _, kind := range members {
 		if kind != "local" {
@@ -86,7 +99,7 @@ func remote(members []string) bool {
 
 // TestConformance is the suite with every plan on the first member.
 func TestConformance(t *testing.T) {
-	for name, members := range mixtures {
+	for name, members := range mixed() {
 		t.Run(name, func(t *testing.T) {
 			conformance.Run(t, func(t *testing.T) transport.Executor { return open(t, members) },
 				conformance.Options{Remote: members[0] != "local", Devices: len(members)})
@@ -102,7 +115,7 @@ func always() cluster.Option {
 // TestConformanceScattered is the suite with each step on a random member. With odd
 // seeds values cross directly, and with even ones through this process.
 func TestConformanceScattered(t *testing.T) {
-	for name, members := range mixtures {
+	for name, members := range mixed() {
 		for seed := range uint64(2) {
 			if len(members) == 1 && seed > 0 {
 				continue

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -125,12 +126,13 @@ func compareParts(t *testing.T, p *plan.Plan, weights transport.Weights, devices
 		if errors.Is(err2, transport.ErrState) && writes(p) { // cut short when another part failed
 			return
 		}
-		if err == nil {
+		switch {
+		case err == nil:
 			require.NoError(t, err2)
-		} else if err2 == nil { // a limit of one run that two parts stay below
+		case err2 == nil: // a limit of one run that two parts stay below
 			require.ErrorIs(t, err, transport.ErrLimit)
 			return
-		} else {
+		default:
 			continue
 		}
 		compareOutputs(t, one, two, want, got)
@@ -150,10 +152,11 @@ func plantFault(t *testing.T, faults []*faulty, p *plan.Plan, s transport.Sessio
 	if draw%2 == 0 {
 		return true
 	}
-	left := draw / 2 % 5
+	var left atomic.Int64
+	left.Store(int64(draw / 2 % 5))
 	for _, f := range faults {
 		f.set(func() error {
-			if left--; left < 0 {
+			if left.Add(-1) < 0 {
 				return errPlanted
 			}
 			return nil
@@ -167,10 +170,9 @@ func plantFault(t *testing.T, faults []*faulty, p *plan.Plan, s transport.Sessio
 	if err == nil { // fewer parts than that: a run that the whole has to make, too
 		return false
 	}
-	var lost *cluster.StateError
 	_, err = s.Run(t.Context(), transport.Call{Plan: ref, Inputs: make([]transport.Input, len(p.Inputs)+1)}) // it fails, but says first what is lost
 	require.Error(t, err)
-	if errors.As(err, &lost) {
+	if lost, ok := errors.AsType[*cluster.StateError](err); ok {
 		require.NotEmpty(t, lost.States)
 		require.NotEmpty(t, lost.Members)
 		require.ErrorIs(t, err, transport.ErrState)
@@ -199,14 +201,14 @@ func compareOutputs(t *testing.T, one, two transport.Session, want, got transpor
 	}
 }
 
-func smallLocal(t *testing.T) transport.Executor {
+func smallLocal(t testing.TB) transport.Executor {
 	t.Helper()
 	ex, err := local.Open(local.WithThreads(1), local.WithMemLimit(256<<20))
 	require.NoError(t, err)
 	return ex
 }
 
-func prepared(t *testing.T, ex transport.Executor, p *plan.Plan, weights transport.Weights) (transport.Session, transport.PlanRef, error) {
+func prepared(t testing.TB, ex transport.Executor, p *plan.Plan, weights transport.Weights) (transport.Session, transport.PlanRef, error) {
 	t.Helper()
 	s, err := ex.NewSession(t.Context())
 	require.NoError(t, err)

@@ -54,12 +54,27 @@ func large(_, _ int, v plan.Spec) bool {
 
 // routes is what is known of direct ways between members.
 type routes struct {
-	closed []atomic.Bool // by from*members+to: there is none
-	proven []atomic.Bool // a value has crossed
+	begin  time.Time
+	closed []atomic.Int64 // by from*members+to: there is none until this time after begin
+	proven []atomic.Bool  // a value has crossed
 }
 
+// closedFor is how long a direct way that was not there is not tried again.
+const closedFor = 30 * time.Second
+
 func newRoutes(members int) *routes {
-	return &routes{closed: make([]atomic.Bool, members*members), proven: make([]atomic.Bool, members*members)}
+	return &routes{begin: time.Now(), closed: make([]atomic.Int64, members*members), proven: make([]atomic.Bool, members*members)}
+}
+
+// isClosed reports whether a way was not there a short while ago.
+func (r *routes) isClosed(route int) bool {
+	return int64(time.Since(r.begin)) < r.closed[route].Load()
+}
+
+// close notes that a way is not there.
+func (r *routes) close(route int) {
+	r.closed[route].Store(int64(time.Since(r.begin) + closedFor))
+	r.proven[route].Store(false)
 }
 
 func (x *Executor) route(from, to int) int { return from*len(x.members) + to }
@@ -87,7 +102,7 @@ func (s *session) direct(ctx context.Context, split *plan.Split) (used bool, err
 
 // reaches reports whether values may cross directly from one member to another.
 func (s *session) reaches(ctx context.Context, from, to int) (bool, error) {
-	if s.x.routes.closed[s.x.route(from, to)].Load() {
+	if s.x.routes.isClosed(s.x.route(from, to)) {
 		return false, nil
 	}
 	b, err := s.member(ctx, to)
@@ -99,7 +114,7 @@ func (s *session) reaches(ctx context.Context, from, to int) (bool, error) {
 		_, ok, err = s.peer(ctx, from)
 	}
 	if !ok && err == nil {
-		s.x.routes.closed[s.x.route(from, to)].Store(true)
+		s.x.routes.close(s.x.route(from, to))
 	}
 	return ok, err
 }
@@ -144,7 +159,7 @@ func (s *session) ticket(ctx context.Context, from, to int, dt plan.DType, shape
 	}
 	t, err = on.(transport.Receiver).Ticket(ctx, transport.TicketSpec{DType: dt, Shape: shape, Cause: cause, Sender: id})
 	if errors.Is(err, transport.ErrNoPeer) {
-		s.x.routes.closed[s.x.route(from, to)].Store(true)
+		s.x.routes.close(s.x.route(from, to))
 		return t, false, nil
 	}
 	return t, err == nil, s.x.failed(to, err)
@@ -158,7 +173,7 @@ func (s *session) send(ctx context.Context, from, to int, h transport.Handle, t 
 	}
 	err = on.(transport.Sender).Send(ctx, h, t)
 	if errors.Is(err, transport.ErrNoPeer) {
-		s.x.routes.closed[s.x.route(from, to)].Store(true)
+		s.x.routes.close(s.x.route(from, to))
 		return false, nil
 	}
 	if err == nil {

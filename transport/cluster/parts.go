@@ -41,8 +41,23 @@ func (s *session) run(ctx context.Context, ref *planRef, call transport.Call) (t
 }
 
 // parts runs the parts of a call. Several calls without carried state may do so
-// at the same time.
+// at the same time. When a direct way between members is gone, what has been done
+// is taken back, and the parts run again with their values through this process.
 func (s *session) parts(ctx context.Context, ref *planRef, call transport.Call) (transport.Result, error) {
+	res, err := s.attempt(ctx, ref, call)
+	if err == nil || !errors.Is(err, transport.ErrNoPeer) || ctx.Err() != nil {
+		return res, err
+	}
+	if len(ref.split.Whole.States) > 0 {
+		if err := s.ready(ctx); err != nil {
+			return transport.Result{}, err
+		}
+	}
+	return s.attempt(ctx, ref, call)
+}
+
+// attempt is parts once.
+func (s *session) attempt(ctx context.Context, ref *planRef, call transport.Call) (transport.Result, error) {
 	n := len(ref.parts)
 	r := &partsRun{s: s, ref: ref, call: call, sizes: sizesOf(ref.split.Whole, call.Bindings), results: make([]transport.Result, n), errs: make([]error, n), ran: make([]bool, n)}
 	if ref.split.Chain() && !ref.sends {
@@ -102,9 +117,10 @@ func (r *partsRun) chain(ctx context.Context) {
 }
 
 // graph runs each part as soon as those that it reads from have run. The first
-// error ends the others.
-func (r *partsRun) graph(ctx context.Context) {
-	ctx, cancel := context.WithCancelCause(ctx)
+// error ends the others, but for those that are changing carried state: cut short, a
+// member could lose what can be taken back when the part has ended.
+func (r *partsRun) graph(caller context.Context) {
+	ctx, cancel := context.WithCancelCause(caller)
 	defer cancel(nil)
 	begun, done := make([]chan struct{}, len(r.ref.parts)), make([]chan struct{}, len(r.ref.parts))
 	for i := range done {
@@ -116,7 +132,7 @@ func (r *partsRun) graph(ctx context.Context) {
 			defer close(done[i])
 			once := sync.OnceFunc(func() { close(begun[i]) })
 			defer once()
-			if r.errs[i] = r.after(ctx, i, begun, done, once); r.errs[i] != nil {
+			if r.errs[i] = r.after(caller, ctx, i, begun, done, once); r.errs[i] != nil {
 				cancel(&stopped{r.errs[i]})
 			}
 		})
@@ -126,7 +142,7 @@ func (r *partsRun) graph(ctx context.Context) {
 
 // after runs part i after the parts that it reads from. Values that cross directly
 // are expected from when those parts have begun: not all of a long chain at once.
-func (r *partsRun) after(ctx context.Context, i int, begun, done []chan struct{}, begins func()) error {
+func (r *partsRun) after(caller, ctx context.Context, i int, begun, done []chan struct{}, begins func()) error {
 	r.await(i, begun)
 	if ctx.Err() != nil {
 		return fmt.Errorf("cluster session: %w", ctxError(ctx))
@@ -141,6 +157,9 @@ func (r *partsRun) after(ctx context.Context, i int, begun, done []chan struct{}
 		return fmt.Errorf("cluster session: %w", ctxError(ctx))
 	}
 	begins()
+	if len(r.ref.split.Parts[i].States) > 0 {
+		ctx = caller
+	}
 	r.part(ctx, i, a)
 	return r.errs[i]
 }

@@ -43,7 +43,7 @@ const (
 type slot struct {
 	opened  atomic.Pointer[opened]
 	peer    atomic.Pointer[transport.PeerID] // as a sender, once it is known
-	opening chan struct{} // one token: its holder opens
+	opening chan struct{}                    // one token: its holder opens
 }
 
 type opened struct{ transport.Session }
