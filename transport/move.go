@@ -20,6 +20,11 @@ var ErrNoPeer = errors.New("genie: no direct connection to the receiver")
 // have the size or the type that the ticket says.
 var ErrTicket = errors.New("genie: ticket not valid")
 
+// ErrNotDelivered means that a transfer was cut short and could not be resumed: the
+// receiver or the link failed. Whether the receiver has the value is known when it
+// is used there.
+var ErrNotDelivered = errors.New("genie: the value did not reach its receiver")
+
 // The limits of tickets.
 const (
 	// TicketLifetime is how long a ticket is valid unless its spec says less,
@@ -118,6 +123,9 @@ type Ticket struct {
 	Size    int64
 	Expires time.Time // by the clock of the receiver's client
 	Spec    TicketSpec
+	// Begun says that an earlier attempt of the sender may have reached the
+	// receiver: the sender asks what has arrived, and resumes there.
+	Begun bool
 
 	target Target
 }

@@ -96,7 +96,7 @@ func (c *carried) failed(r *partsRun, why error) {
 		}
 		c.lose(u.err)
 		for _, save := range part.Saves {
-			r.s.spent[part.Device] = append(r.s.spent[part.Device], r.results[i].Outputs[save.Output].Handle)
+			r.s.spend(part.Device, r.results[i].Outputs[save.Output].Handle)
 		}
 	}
 }
@@ -148,7 +148,7 @@ func (s *session) ready(ctx context.Context) error {
 			return fmt.Errorf("cluster session: %w", ctxError(ctx))
 		}
 		for _, r := range u.restore {
-			s.spent[u.member] = append(s.spent[u.member], r.handle)
+			s.spend(u.member, r.handle)
 		}
 		c.undo = c.undo[:len(c.undo)-1]
 		if err != nil {

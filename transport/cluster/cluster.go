@@ -30,6 +30,9 @@ func (f optionFunc) apply(o *options) { f(o) }
 
 type options struct {
 	placement func(*plan.Plan) []int
+	direct    func(from, to int, v plan.Spec) bool
+	micro     int // the most micro-batches of a run
+	batch     func(*plan.Plan) (string, bool)
 }
 
 // WithPlacement chooses the device of each step of a plan, in place of what the
@@ -45,6 +48,7 @@ type Executor struct {
 	opts    options
 	ledger  *transport.Ledger
 	counts  counts
+	routes  *routes
 
 	mu       sync.Mutex
 	closed   bool
@@ -54,7 +58,7 @@ type Executor struct {
 // New makes a cluster of members, which belong to it from then on: Close closes
 // them. Errors wrap [transport.ErrLimit].
 func New(members []Member, opts ...Option) (*Executor, error) {
-	x := &Executor{members: slices.Clone(members), sessions: map[*session]struct{}{}}
+	x := &Executor{members: slices.Clone(members), sessions: map[*session]struct{}{}, opts: options{direct: large}, routes: newRoutes(min(len(members), MaxMembers))}
 	for _, o := range opts {
 		o.apply(&x.opts)
 	}

@@ -29,12 +29,12 @@ var kinds = map[string]func(t *testing.T) transport.Executor{
 		return ex
 	},
 	"tcp": func(t *testing.T) transport.Executor {
-		ex, err := tcp.Dial(t.Context(), workertest.Start(t, nil).TCP)
+		ex, err := tcp.Dial(t.Context(), workertest.Start(t, workertest.WithPeers(t, nil)).TCP)
 		require.NoError(t, err)
 		return ex
 	},
 	"grpc": func(t *testing.T) transport.Executor {
-		ex, err := rpc.Dial(t.Context(), workertest.Start(t, nil).GRPC)
+		ex, err := rpc.Dial(t.Context(), workertest.Start(t, workertest.WithPeers(t, nil)).GRPC)
 		require.NoError(t, err)
 		return ex
 	},
@@ -94,16 +94,22 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestConformanceScattered is the suite with each step on a random member.
+// always lets every value cross directly where it can.
+func always() cluster.Option {
+	return cluster.WithDirect(func(int, int, plan.Spec) bool { return true })
+}
+
+// TestConformanceScattered is the suite with each step on a random member. With odd
+// seeds values cross directly, and with even ones through this process.
 func TestConformanceScattered(t *testing.T) {
 	for name, members := range mixtures {
-		seeds := uint64(1)
-		if name == "local" {
-			seeds = 3
-		}
-		for seed := range seeds {
+		for seed := range uint64(2) {
+			if len(members) == 1 && seed > 0 {
+				continue
+			}
+			direct := cluster.WithDirect(func(int, int, plan.Spec) bool { return seed%2 == 1 })
 			t.Run(fmt.Sprintf("%s/seed=%d", name, seed), func(t *testing.T) {
-				conformance.Run(t, func(t *testing.T) transport.Executor { return open(t, members, scattered(len(members), seed)) },
+				conformance.Run(t, func(t *testing.T) transport.Executor { return open(t, members, scattered(len(members), seed), direct) },
 					conformance.Options{Remote: remote(members), Devices: len(members), Divided: len(members) > 1})
 			})
 		}

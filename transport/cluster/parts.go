@@ -16,6 +16,8 @@ type partsRun struct {
 	ref  *planRef
 	call transport.Call
 
+	sizes plan.Bindings
+
 	results []transport.Result // by part, as members gave them
 	errs    []error            // by part
 	ran     []bool             // by part: it has changed its carried state
@@ -32,9 +34,33 @@ func (s *session) run(ctx context.Context, ref *planRef, call transport.Call) (t
 	if call.Profile {
 		s.profiles(ref)
 	}
+	if ref.batch != nil {
+		return s.micro(ctx, ref, call)
+	}
+	return s.parts(ctx, ref, call)
+}
+
+// parts runs the parts of a call. Several calls without carried state may do so
+// at the same time. When a direct way between members is gone, what has been done
+// is taken back, and the parts run again with their values through this process.
+func (s *session) parts(ctx context.Context, ref *planRef, call transport.Call) (transport.Result, error) {
+	res, err := s.attempt(ctx, ref, call)
+	if err == nil || !errors.Is(err, transport.ErrNoPeer) || ctx.Err() != nil {
+		return res, err
+	}
+	if len(ref.split.Whole.States) > 0 {
+		if err := s.ready(ctx); err != nil {
+			return transport.Result{}, err
+		}
+	}
+	return s.attempt(ctx, ref, call)
+}
+
+// attempt is parts once.
+func (s *session) attempt(ctx context.Context, ref *planRef, call transport.Call) (transport.Result, error) {
 	n := len(ref.parts)
-	r := &partsRun{s: s, ref: ref, call: call, results: make([]transport.Result, n), errs: make([]error, n), ran: make([]bool, n)}
-	if ref.split.Chain() {
+	r := &partsRun{s: s, ref: ref, call: call, sizes: sizesOf(ref.split.Whole, call.Bindings), results: make([]transport.Result, n), errs: make([]error, n), ran: make([]bool, n)}
+	if ref.split.Chain() && !ref.sends {
 		r.chain(ctx)
 	} else {
 		r.graph(ctx)
@@ -45,7 +71,7 @@ func (s *session) run(ctx context.Context, ref *planRef, call transport.Call) (t
 			done++
 		}
 	}
-	if err := r.err(); err != nil {
+	if err := firstOf(r.errs); err != nil {
 		s.x.counts.runs.Add(int64(done))
 		s.carried.failed(r, err)
 		r.release(ctx, false)
@@ -84,7 +110,7 @@ func checkCall(p *plan.Plan, call *transport.Call) error {
 // chain runs the parts one after the other.
 func (r *partsRun) chain(ctx context.Context) {
 	for i := range r.ref.parts {
-		if r.part(ctx, i); r.errs[i] != nil {
+		if r.part(ctx, i, nil); r.errs[i] != nil {
 			return
 		}
 	}
@@ -95,24 +121,17 @@ func (r *partsRun) chain(ctx context.Context) {
 func (r *partsRun) graph(ctx context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	done := make([]chan struct{}, len(r.ref.parts))
+	begun, done := make([]chan struct{}, len(r.ref.parts)), make([]chan struct{}, len(r.ref.parts))
 	for i := range done {
-		done[i] = make(chan struct{})
+		begun[i], done[i] = make(chan struct{}), make(chan struct{})
 	}
 	var wait sync.WaitGroup
 	for i := range r.ref.parts {
 		wait.Go(func() {
 			defer close(done[i])
-			for _, in := range r.ref.split.Parts[i].Inputs {
-				for _, e := range in.Edges {
-					<-done[r.ref.split.Edges[e].From]
-				}
-			}
-			if ctx.Err() != nil {
-				r.errs[i] = fmt.Errorf("cluster session: %w", ctxError(ctx))
-				return
-			}
-			if r.part(ctx, i); r.errs[i] != nil {
+			once := sync.OnceFunc(func() { close(begun[i]) })
+			defer once()
+			if r.errs[i] = r.after(ctx, i, begun, done, once); r.errs[i] != nil {
 				cancel(&stopped{r.errs[i]})
 			}
 		})
@@ -120,13 +139,44 @@ func (r *partsRun) graph(ctx context.Context) {
 	wait.Wait()
 }
 
+// after runs part i after the parts that it reads from. Values that cross directly
+// are expected from when those parts have begun: not all of a long chain at once.
+func (r *partsRun) after(ctx context.Context, i int, begun, done []chan struct{}, begins func()) error {
+	r.await(i, begun)
+	if ctx.Err() != nil {
+		return fmt.Errorf("cluster session: %w", ctxError(ctx))
+	}
+	a, err := r.expect(ctx, i)
+	if err != nil {
+		return err
+	}
+	defer a.done()
+	r.await(i, done)
+	if ctx.Err() != nil {
+		return fmt.Errorf("cluster session: %w", ctxError(ctx))
+	}
+	begins()
+	r.part(ctx, i, a)
+	return r.errs[i]
+}
+
+// await waits for the parts that part i reads from. They end when the context of
+// the run ends.
+func (r *partsRun) await(i int, all []chan struct{}) {
+	for _, in := range r.ref.split.Parts[i].Inputs {
+		for _, e := range in.Edges {
+			<-all[r.ref.split.Edges[e].From]
+		}
+	}
+}
+
 // stopped is why parts end: another one has failed.
 type stopped struct{ error }
 
-// err is why the run failed: the first error that is not another one's effect.
-func (r *partsRun) err() error {
+// firstOf is why a run failed: the first error that is not another one's effect.
+func firstOf(errs []error) error {
 	var effect error
-	for _, err := range r.errs {
+	for _, err := range errs {
 		var s *stopped
 		switch {
 		case err == nil:
@@ -139,9 +189,13 @@ func (r *partsRun) err() error {
 	return effect
 }
 
-// part runs part i.
-func (r *partsRun) part(ctx context.Context, i int) {
+// part runs part i. a has the values that cross directly to it; nil for none.
+func (r *partsRun) part(ctx context.Context, i int, a *arrivals) {
 	part := &r.ref.split.Parts[i]
+	if a != nil && len(a.tickets) > 0 {
+		ctx, a.cancel = context.WithCancelCause(ctx)
+		defer a.cancel(nil)
+	}
 	k := part.Device
 	call := transport.Call{Plan: r.ref.parts[i], Profile: r.call.Profile, Inputs: make([]transport.Input, len(part.Inputs))}
 	if len(part.Symbols) > 0 {
@@ -155,7 +209,7 @@ func (r *partsRun) part(ctx context.Context, i int) {
 		if in.Port >= 0 {
 			call.Inputs[j], err = r.s.input(ctx, k, r.call.Inputs[in.Port])
 		} else {
-			call.Inputs[j], err = r.edge(ctx, k, in.Edges[0])
+			call.Inputs[j], err = r.edge(ctx, k, in.Edges[0], a)
 		}
 		if err != nil {
 			r.errs[i] = err
@@ -172,11 +226,14 @@ func (r *partsRun) part(ctx context.Context, i int) {
 		r.errs[i] = r.s.x.failed(k, err)
 		return
 	}
+	if a != nil {
+		a.wait.Wait() // the values have come; the senders may not have been told yet
+	}
 	r.results[i], r.ran[i] = res, true
 }
 
 // edge is the value of an edge as an input of member k.
-func (r *partsRun) edge(ctx context.Context, k, e int) (transport.Input, error) {
+func (r *partsRun) edge(ctx context.Context, k, e int, a *arrivals) (transport.Input, error) {
 	edge := &r.ref.split.Edges[e]
 	from := &r.ref.split.Parts[edge.From]
 	out := &r.results[edge.From].Outputs[edge.Output]
@@ -185,9 +242,13 @@ func (r *partsRun) edge(ctx context.Context, k, e int) (transport.Input, error) 
 		return transport.Input{Data: out.Tensor.Data, Cause: plan.CauseActivation}, nil
 	case from.Device == k:
 		return transport.Input{Handle: out.Handle, Cause: plan.CauseActivation}, nil
-	default:
-		return r.s.moved(ctx, from.Device, out.Handle, plan.CauseActivation)
 	}
+	if a != nil {
+		if in, ok, err := a.edge(ctx, e); ok || err != nil {
+			return in, err
+		}
+	}
+	return r.s.moved(ctx, from.Device, out.Handle, plan.CauseActivation)
 }
 
 // result is what the whole plan gives.
@@ -229,21 +290,41 @@ func (r *partsRun) release(ctx context.Context, ok bool) {
 				continue
 			}
 			if h := r.results[i].Outputs[j].Handle; !h.IsZero() && (to.Port < 0 || !ok) {
-				r.s.spent[part.Device] = append(r.s.spent[part.Device], h)
+				r.s.spend(part.Device, h)
 			}
 		}
 	}
 	r.s.releaseSpent(ctx)
 }
 
+// spend notes a value of a member that nothing reads any more.
+func (s *session) spend(k int, h transport.Handle) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spent[k] = append(s.spent[k], h)
+}
+
+// takeSpent takes the values that are to be released.
+func (s *session) takeSpent(k int) []transport.Handle {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := s.spent[k]
+	s.spent[k] = nil
+	return list
+}
+
 // releaseSpent frees values that nothing reads any more.
 func (s *session) releaseSpent(ctx context.Context) {
-	for k, list := range s.spent {
-		if len(list) == 0 || ctx.Err() != nil {
+	for k := range s.on {
+		if ctx.Err() != nil {
+			return
+		}
+		list := s.takeSpent(k)
+		if len(list) == 0 || s.on[k].opened.Load().Release(ctx, list...) == nil {
 			continue
 		}
-		if s.on[k].opened.Load().Release(ctx, list...) == nil {
-			s.spent[k] = nil
+		for _, h := range list {
+			s.spend(k, h)
 		}
 	}
 }

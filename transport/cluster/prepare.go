@@ -17,6 +17,8 @@ type planRef struct {
 	hash    plan.Hash
 	split   *plan.Split
 	parts   []transport.PlanRef // by part, of the members' sessions
+	batch   *batched            // nil where runs are not divided further
+	sends   bool                // values cross directly from member to member
 }
 
 // Hash implements [transport.PlanRef].
@@ -53,7 +55,10 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		}
 		return ref, nil
 	}
-	ref.hash = p.Hash()
+	ref.hash, ref.batch = p.Hash(), s.x.batchOf(split)
+	if ref.sends, err = s.direct(ctx, split); err != nil {
+		return nil, err
+	}
 	bar := newProgress(split, progress)
 	group, all := errgroup.WithContext(ctx)
 	for k := range s.on {

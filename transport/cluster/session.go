@@ -25,12 +25,12 @@ type session struct {
 	turn  *semaphore.Weighted
 	ended chan struct{} // closed by Close
 
-	carried carried              // guarded by the whole turn
-	spent   [][]transport.Handle // by member: values to release; guarded by the whole turn
+	carried carried // guarded by the whole turn
 
 	mu       sync.Mutex
 	closed   bool
 	homes    map[string]int         // members that have carried states, by name
+	spent    [][]transport.Handle   // by member: values to release
 	profiled map[plan.Hash]*planRef // plans in parts that ran with a profile
 }
 
@@ -42,7 +42,8 @@ const (
 // slot is a session's session on one member, once it is open.
 type slot struct {
 	opened  atomic.Pointer[opened]
-	opening chan struct{} // one token: its holder opens
+	peer    atomic.Pointer[transport.PeerID] // as a sender, once it is known
+	opening chan struct{}                    // one token: its holder opens
 }
 
 type opened struct{ transport.Session }
@@ -178,6 +179,45 @@ func (s *session) Release(ctx context.Context, h ...transport.Handle) error {
 	return errors.Join(errs...)
 }
 
+// Rewind implements [transport.Rewinder], where the members do.
+func (s *session) Rewind(ctx context.Context, to ...transport.StateLength) error {
+	if err := s.enter(ctx, whole); err != nil {
+		return err
+	}
+	defer s.leave(whole)
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	by := map[int][]transport.StateLength{}
+	for _, t := range to {
+		k, ok := s.home(t.Name)
+		if !ok && t.Length != 0 {
+			return fmt.Errorf("%w: the session has no state %.80q", transport.ErrState, t.Name)
+		}
+		by[k] = append(by[k], t)
+	}
+	done := 0
+	for k, list := range by {
+		err := s.takeBack(ctx, &undo{member: k, rewind: list})
+		if err != nil && done > 0 { // some members have done it
+			s.carried.undefined = true
+		}
+		if err != nil {
+			return err
+		}
+		done++
+	}
+	return nil
+}
+
+// home is the member that has a carried state.
+func (s *session) home(state string) (member int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	member, ok = s.homes[state]
+	return member, ok
+}
+
 // Reset implements [transport.Session].
 func (s *session) Reset(ctx context.Context) error {
 	if err := s.enter(ctx, whole); err != nil {
@@ -201,7 +241,7 @@ func (s *session) reset(ctx context.Context) error {
 	}
 	for _, u := range s.carried.undo {
 		for _, r := range u.restore {
-			s.spent[u.member] = append(s.spent[u.member], r.handle)
+			s.spend(u.member, r.handle)
 		}
 	}
 	s.carried = carried{}

@@ -82,6 +82,42 @@ func testReset(f *fixture) {
 	f.run(s, ref, bind(b, 0, 1), data(plan.CauseActivation, floats(1, 1)), q)
 }
 
+// testRewind takes back rows: runs continue as if they had not been made.
+func testRewind(f *fixture) {
+	s := f.session()
+	r, ok := s.(transport.Rewinder)
+	if !ok {
+		f.Skip("this executor cannot shorten carried state")
+	}
+	b := growing()
+	ref := f.prepare(s, b)
+	q := data(plan.CauseActivation, floats(1, 1))
+	const rows = 300 // more than a page of rows, where state is in pages
+	many := make([]float32, 2*rows)
+	for i := range many {
+		many[i] = float32(i / 2)
+	}
+	f.run(s, ref, bind(b, 0, rows), data(plan.CauseActivation, floats(many...)), q)
+	for _, keep := range []int{rows, 280, 3, 0} {
+		require.NoError(f, r.Rewind(f.ctx, transport.StateLength{Name: "kv", Length: keep}))
+		want := []float32{}
+		for i := range keep {
+			want = append(want, 2*many[2*i])
+		}
+		want = append(want, 14)
+		res := f.run(s, ref, bind(b, keep, 1), data(plan.CauseActivation, floats(7, 7)), q)
+		require.Equal(f, want, toFloats(res.Outputs[0].Tensor.Data), "%d rows", keep)
+	}
+	for _, to := range [][]transport.StateLength{
+		{{Name: "kv", Length: 2}},
+		{{Name: "kv", Length: 0}, {Name: "no such state", Length: 1}},
+	} {
+		require.ErrorIs(f, r.Rewind(f.ctx, to...), transport.ErrState)
+	}
+	f.fails(transport.ErrState, s, ref, bind(b, 0, 1), data(plan.CauseActivation, floats(7, 7)), q)
+	f.run(s, ref, bind(b, 1, 1), data(plan.CauseActivation, floats(7, 7)), q)
+}
+
 // testSessions runs sessions concurrently, each with its own state.
 func testSessions(f *fixture) {
 	b := growing()

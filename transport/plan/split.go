@@ -217,6 +217,7 @@ func (s *splitter) union(a, b int) {
 func (s *splitter) gather(homes map[string]int) error {
 	s.states()
 	s.folds()
+	s.views()
 	for group, again := s.cycles(); again; group, again = s.cycles() {
 		for i, first := range group {
 			s.union(i, first)
@@ -268,6 +269,26 @@ func (s *splitter) folds() {
 			s.union(i, j)
 		}
 	}
+}
+
+// views joins each view with the view that it is of, and each reshape with the
+// view that it copies: whether a reshape can be a view depends on how the views
+// before it arrange the elements, and what comes from another part is dense.
+func (s *splitter) views() {
+	for i := range s.p.Steps {
+		step := &s.p.Steps[i]
+		if !s.view(step) && step.Op != "reshape" || len(step.In) == 0 {
+			continue
+		}
+		if j := s.of[step.In[0]]; j >= 0 && s.view(&s.p.Steps[j]) {
+			s.union(i, j)
+		}
+	}
+}
+
+// view reports whether a step has its result in the memory of its first operand.
+func (s *splitter) view(step *Step) bool {
+	return len(step.In) > 0 && s.p.Values[step.Out].Buffer == s.p.Values[step.In[0]].Buffer
 }
 
 // states joins the steps that read or update the memory of one carried state.

@@ -257,8 +257,8 @@ func (m *partMaker) buffers(k int) {
 	}
 	p.Buffers = 0
 	for j, i := range part.Steps {
-		whole, step := &m.p.Steps[i], &p.Steps[j]
-		own := len(whole.In) == 0 || m.p.Values[whole.Out].Buffer != m.p.Values[whole.In[0]].Buffer
+		step := &p.Steps[j]
+		own := !m.view(&m.p.Steps[i])
 		// What an expand repeats has memory of its own where it leaves the run.
 		own = own || step.Op == "expand" && leaves[step.Out]
 		if own {

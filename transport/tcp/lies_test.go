@@ -225,3 +225,14 @@ func TestOneDevice(t *testing.T) {
 	require.ErrorContains(t, err, "device 1")
 	require.Zero(t, ex.Ledger().Snapshot().Sub(before).Sent.Total(), "nothing was sent")
 }
+
+// TestRewindAtAnOlderWorker has a worker that knows Reset only as one of all state:
+// the session says that nothing was shortened, and hostile lengths are refused here
+// or there.
+func TestRewindAtAnOlderWorker(t *testing.T) {
+	_, _, s := lied(t, nil)
+	r := s.(transport.Rewinder)
+	require.NoError(t, r.Rewind(t.Context()))
+	require.ErrorIs(t, r.Rewind(t.Context(), transport.StateLength{Name: "kv", Length: 3}), transport.ErrState)
+	require.ErrorIs(t, r.Rewind(t.Context(), make([]transport.StateLength, plan.MaxStates+1)...), transport.ErrLimit)
+}
