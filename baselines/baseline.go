@@ -3,6 +3,7 @@ package baselines
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/genie-sdk/go/baselines/systems"
 	"github.com/genie-sdk/go/semantic"
@@ -26,6 +27,11 @@ type Baseline struct {
 	// a worker of its own, "" for this process.
 	Policy semantic.Policy
 	Scheme string
+	// Threads are the compute threads of each worker, 0 for its default; a worker of
+	// one thread runs on one CPU of its own. Placement divides the model over two such
+	// workers; nil is one worker.
+	Threads   int
+	Placement semantic.Placement
 	// Resend sends the plan with every run, although the worker has it.
 	Resend bool
 	// Ablation names one of [Ablations], "" for none.
@@ -60,6 +66,35 @@ func Full() Baseline { return Baseline{Name: "full", Policy: semantic.Full(), Sc
 
 // FullRPC is Full over gRPC.
 func FullRPC() Baseline { return Baseline{Name: "full-rpc", Policy: semantic.Full(), Scheme: "grpc"} }
+
+// FullOneThread is Full on one worker of one thread: what two workers are compared
+// with.
+func FullOneThread() Baseline {
+	return Baseline{Name: "full-1w-1t", Policy: semantic.Full(), Scheme: "tcp", Threads: 1}
+}
+
+// FullTwoThreads is Full on one worker of two threads: the same two CPUs without a
+// link between them.
+func FullTwoThreads() Baseline {
+	return Baseline{Name: "full-1w-2t", Policy: semantic.Full(), Scheme: "tcp", Threads: 2}
+}
+
+// Full2wPipeline divides the model into stages on two workers of one thread.
+func Full2wPipeline() Baseline {
+	return Baseline{Name: "full-2w-pipeline", Policy: semantic.Full(), Scheme: "tcp", Threads: 1, Placement: semantic.PlacePipeline()}
+}
+
+// Full2wBranches runs parallel branches on two workers of one thread, where the
+// cost model predicts that this is faster.
+func Full2wBranches() Baseline {
+	return Baseline{Name: "full-2w-branches", Policy: semantic.Full(), Scheme: "tcp", Threads: 1, Placement: semantic.PlaceBranches()}
+}
+
+// TwoWorkers are the baselines of models that are divided over two workers, and the
+// single workers beside them.
+func TwoWorkers() []Baseline {
+	return []Baseline{FullOneThread(), FullTwoThreads(), Full2wPipeline(), Full2wBranches()}
+}
 
 // LocalGorgonia runs the captured program lowered to Gorgonia's own operators
 // on its TapeMachine. Shapes in Gorgonia are numbers, so every length needs its
@@ -127,10 +162,11 @@ func All() []Baseline {
 // workload.
 var ErrUnknown = errors.New("genie: unknown name")
 
-// Named finds a baseline by its name, including the ablations.
+// Named finds a baseline by its name, including the ablations and those of
+// [TwoWorkers].
 func Named(name string) (Baseline, error) {
 	var names []string
-	for _, b := range append(All(), Ablations()...) {
+	for _, b := range slices.Concat(All(), Ablations(), TwoWorkers()) {
 		if b.Name == name {
 			return b, nil
 		}

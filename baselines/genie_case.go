@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/genie-sdk/go/genie"
@@ -23,6 +24,7 @@ type genieCase struct {
 	client  *genie.Client
 	policy  *measure.Policy
 	worker  *Worker
+	second  *Worker // with the first, of a model that is divided over two
 	runner  workloads.Runner
 	maxAbs  float64
 }
@@ -47,15 +49,12 @@ func (c *genieCase) open(ctx context.Context) error {
 	url := "local:"
 	if base.Remote() {
 		// The worker ends when the case is closed, not before.
-		if c.worker, err = StartWorker(context.WithoutCancel(ctx), c.spec.net()); err != nil {
+		if url, err = c.start(context.WithoutCancel(ctx)); err != nil {
 			return err
-		}
-		if url = c.worker.TCP; base.Scheme == "grpc" {
-			url = c.worker.GRPC
 		}
 	}
 	c.policy = &measure.Policy{Policy: base.Policy, Resend: base.Resend}
-	opts := []genie.Option{genie.WithPolicy(c.policy)}
+	opts := []genie.Option{genie.WithPolicy(c.policy), genie.WithPlacement(base.Placement)}
 	if c.spec.shaped() && base.Remote() {
 		profile, err := link.Parse(c.spec.Net)
 		if err != nil {
@@ -70,6 +69,27 @@ func (c *genieCase) open(ctx context.Context) error {
 		return err
 	}
 	return c.check(ctx)
+}
+
+// start starts the workers, and returns their URLs.
+func (c *genieCase) start(ctx context.Context) (url string, err error) {
+	base, cpu := c.spec.Baseline, anyCPU
+	if base.Threads == 1 {
+		cpu = 0
+	}
+	if c.worker, err = startWorker(ctx, c.spec.net(), base.Threads, cpu); err != nil {
+		return "", err
+	}
+	if url = c.worker.TCP; base.Scheme == "grpc" {
+		url = c.worker.GRPC
+	}
+	if base.Placement == nil {
+		return url, nil
+	}
+	if c.second, err = startWorker(ctx, c.spec.net(), base.Threads, min(1, runtime.NumCPU()-1)); err != nil {
+		return "", err
+	}
+	return url + "," + c.second.TCP, nil
 }
 
 // check runs once, verifies everything that can be compared, and proves where
@@ -106,7 +126,7 @@ func (c *genieCase) check(ctx context.Context) error {
 	switch {
 	case remote && (st.Ops == ops.Ops || moved == 0):
 		return fmt.Errorf("%w: %s: the worker executed nothing", errCase, base.Name)
-	case remote && st.PID != c.worker.PID():
+	case remote && c.second == nil && st.PID != c.worker.PID():
 		return fmt.Errorf("%w: %s: process %d did the work, not the worker %d", errCase, base.Name, st.PID, c.worker.PID())
 	case !remote && (st.PID != os.Getpid() || moved != 0):
 		return fmt.Errorf("%w: %s: process %d did the work, not this one", errCase, base.Name, st.PID)
@@ -159,7 +179,7 @@ func (c *genieCase) Facts(ctx context.Context) Facts {
 	f := Facts{MaxAbsErr: c.maxAbs, PeakRSS: map[string]int64{"client": memory.PeakRSS()}}
 	if c.worker != nil {
 		if st, err := c.client.Stats(ctx); err == nil {
-			f.PeakRSS["worker"] = st.PeakRSS
+			f.PeakRSS["worker"] = st.PeakRSS // of two workers, the sum
 		}
 	}
 	return f
@@ -176,6 +196,9 @@ func (c *genieCase) Close() error {
 	}
 	if c.worker != nil {
 		errs = append(errs, c.worker.Close())
+	}
+	if c.second != nil {
+		errs = append(errs, c.second.Close())
 	}
 	if c.program != nil {
 		errs = append(errs, c.program.Close())

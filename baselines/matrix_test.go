@@ -85,3 +85,67 @@ func BenchmarkMicro_Full(b *testing.B)         { cases(b, micro.Name, baselines.
 func BenchmarkMicro_PyTorchRPC(b *testing.B)   { cases(b, micro.Name, baselines.PyTorchRPC()) }
 func BenchmarkMicro_Ray(b *testing.B)          { cases(b, micro.Name, baselines.Ray()) }
 func BenchmarkMicro_FullRPC(b *testing.B)      { cases(b, micro.Name, baselines.FullRPC()) }
+
+func BenchmarkLLMDecode_FullOneThread(b *testing.B) {
+	cases(b, llm.Decode, baselines.FullOneThread())
+}
+
+func BenchmarkLLMDecode_FullTwoThreads(b *testing.B) {
+	cases(b, llm.Decode, baselines.FullTwoThreads())
+}
+
+func BenchmarkLLMDecode_Full2wPipeline(b *testing.B) {
+	cases(b, llm.Decode, baselines.Full2wPipeline())
+}
+
+func BenchmarkLLMDecode_Full2wBranches(b *testing.B) {
+	cases(b, llm.Decode, baselines.Full2wBranches())
+}
+
+func BenchmarkLLMPrefill_FullOneThread(b *testing.B) {
+	cases(b, llm.Prefill, baselines.FullOneThread())
+}
+
+func BenchmarkLLMPrefill_FullTwoThreads(b *testing.B) {
+	cases(b, llm.Prefill, baselines.FullTwoThreads())
+}
+
+func BenchmarkLLMPrefill_Full2wPipeline(b *testing.B) {
+	cases(b, llm.Prefill, baselines.Full2wPipeline())
+}
+
+func BenchmarkLLMPrefill_Full2wBranches(b *testing.B) {
+	cases(b, llm.Prefill, baselines.Full2wBranches())
+}
+
+func BenchmarkVisionCNN_FullOneThread(b *testing.B) {
+	cases(b, vision.Name, baselines.FullOneThread())
+}
+
+func BenchmarkVisionCNN_FullTwoThreads(b *testing.B) {
+	cases(b, vision.Name, baselines.FullTwoThreads())
+}
+
+func BenchmarkVisionCNN_Full2wPipeline(b *testing.B) {
+	cases(b, vision.Name, baselines.Full2wPipeline())
+}
+
+func BenchmarkVisionCNN_Full2wBranches(b *testing.B) {
+	cases(b, vision.Name, baselines.Full2wBranches())
+}
+
+func BenchmarkMultimodalVQA_FullOneThread(b *testing.B) {
+	cases(b, vqa.Name, baselines.FullOneThread())
+}
+
+func BenchmarkMultimodalVQA_FullTwoThreads(b *testing.B) {
+	cases(b, vqa.Name, baselines.FullTwoThreads())
+}
+
+func BenchmarkMultimodalVQA_Full2wPipeline(b *testing.B) {
+	cases(b, vqa.Name, baselines.Full2wPipeline())
+}
+
+func BenchmarkMultimodalVQA_Full2wBranches(b *testing.B) {
+	cases(b, vqa.Name, baselines.Full2wBranches())
+}

@@ -2,6 +2,7 @@ package baselines
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -39,12 +41,24 @@ type Worker struct {
 // end of a link of that name ([link.Parse]). The program must call [RunChild]
 // first if [Child] reports true.
 func StartWorker(ctx context.Context, net string) (*Worker, error) {
+	return startWorker(ctx, net, 0, anyCPU)
+}
+
+// anyCPU leaves it to the system where a worker runs.
+const anyCPU = -1
+
+// envThreads is the number of compute threads of a worker process; 0 is its own
+// default.
+const envThreads = "GENIE_CHILD_THREADS"
+
+// startWorker is [StartWorker] with a number of threads, on one CPU.
+func startWorker(ctx context.Context, net string, threads, cpu int) (*Worker, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, exe)
-	cmd.Env = append(os.Environ(), EnvChild+"="+childWorker, link.EnvNet+"="+net)
+	cmd.Env = append(os.Environ(), EnvChild+"="+childWorker, link.EnvNet+"="+net, fmt.Sprintf("%s=%d", envThreads, threads))
 	cmd.Stderr = os.Stderr
 	// The child ends when this pipe closes, so it cannot outlive this process.
 	stdin, err := cmd.StdinPipe()
@@ -55,7 +69,11 @@ func StartWorker(ctx context.Context, net string) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
+	start := cmd.Start
+	if cpu != anyCPU {
+		start = func() error { return startOn(cmd, cpu) }
+	}
+	if err := start(); err != nil {
 		return nil, err
 	}
 	w := &Worker{cmd: cmd, stdin: stdin}
@@ -94,7 +112,11 @@ func runWorker() error {
 		return err
 	}
 	shaped := link.New(profile, workerSeed)
-	e, err := host.Open(engine.Options{})
+	threads, err := strconv.Atoi(cmp.Or(os.Getenv(envThreads), "0"))
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", errWorker, envThreads, err)
+	}
+	e, err := host.Open(engine.Options{Threads: threads})
 	if err != nil {
 		return err
 	}

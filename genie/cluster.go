@@ -50,6 +50,9 @@ func openCluster(ctx context.Context, list string, o options) (*Client, error) {
 	if err != nil {
 		return nil, closeAll(err)
 	}
+	if err := view.probeLinks(ctx, execs); err != nil {
+		return nil, closeAll(err)
+	}
 	members := make([]cluster.Member, len(urls))
 	for i := range members {
 		members[i] = cluster.Member{Name: view.cluster.Devices[i].Name, Executor: execs[i]}

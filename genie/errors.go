@@ -8,6 +8,7 @@ import (
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/cluster"
 	"github.com/genie-sdk/go/transport/wire"
 )
 
@@ -16,6 +17,7 @@ import (
 var (
 	ErrCapture       = lazy.ErrCapture
 	ErrPolicy        = semantic.ErrPolicy
+	ErrPlacement     = semantic.ErrPlacement
 	ErrInvalidPlan   = transport.ErrInvalidPlan
 	ErrShape         = transport.ErrShape
 	ErrDType         = transport.ErrDType
@@ -72,6 +74,9 @@ type (
 	// CaptureError is an [ErrCapture]: what is wrong with one operator of a program,
 	// and where it was captured.
 	CaptureError = lazy.CaptureError
+	// StateError is an [ErrState] and [ErrSessionLost]: a run failed on one of several
+	// workers, and which carried state of others could not be taken back.
+	StateError = cluster.StateError
 	// MemoryError is the [ErrMemory] of a request that needs memory which an executor
 	// may not take, with the numbers.
 	MemoryError = transport.MemoryError

@@ -1,6 +1,8 @@
 package genie
 
 import (
+	"errors"
+	"maps"
 	"math/bits"
 
 	"github.com/genie-sdk/go/semantic"
@@ -28,8 +30,12 @@ type placing struct {
 	class uint64        // of the sizes; plans of another class are placed separately
 }
 
-// typicalSize stands for a size that is not known when a plan is made.
-const typicalSize = 16
+// typicalSizes stand for a size that is not known when a plan is made: the first
+// with which the program can run.
+var typicalSizes = [...]int{16, 8, 1}
+
+// unknownSize is a size that is not known.
+const unknownSize = -1
 
 // placing is that of a plan of p for runs of these sizes; nil without a cluster.
 func (c *Client) placing(p *program, names plan.Bindings, class uint64) *placing {
@@ -40,7 +46,7 @@ func (c *Client) placing(p *program, names plan.Bindings, class uint64) *placing
 	for _, s := range p.symbols {
 		n, ok := names[s]
 		if !ok {
-			n = typicalSize
+			n = unknownSize
 		}
 		w.sizes[s] = n
 	}
@@ -60,12 +66,33 @@ func (l *loop) sizeClass() uint64 {
 	return class
 }
 
-// ask adds the cluster to a request.
-func (w *placing) ask(r *semantic.Request, homes map[string]int) {
+// schedule makes a plan and places it, if there is a cluster.
+func (w *placing) schedule(policy semantic.Policy, p *program, r semantic.Request) (sch *semantic.Schedule, err error) {
 	if w == nil {
-		return
+		return policy.Schedule(p.srg, r)
 	}
-	r.Cluster, r.Placement, r.Sizes, r.StateAt = w.view.snapshot(), w.view.placement, w.sizes, homes
+	for _, typical := range typicalSizes {
+		sch, err = policy.Schedule(p.srg, w.ask(r, p.homes, typical))
+		if err == nil || !errors.Is(err, ErrPlacement) {
+			break
+		}
+	}
+	return sch, err
+}
+
+// ask is a request with the cluster; typical is for the sizes that are not known.
+func (w *placing) ask(r semantic.Request, homes map[string]int, typical int) semantic.Request {
+	if w == nil {
+		return r
+	}
+	sizes := maps.Clone(w.sizes)
+	for s, n := range sizes {
+		if n == unknownSize {
+			sizes[s] = typical
+		}
+	}
+	r.Cluster, r.Placement, r.Sizes, r.StateAt = w.view.snapshot(), w.view.placement, sizes, homes
+	return r
 }
 
 // took remembers where a plan puts carried state.

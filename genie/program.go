@@ -161,12 +161,11 @@ func (p *program) schedule(ctx context.Context, policy semantic.Policy, w wanted
 	for i, t := range w.outputs {
 		req.Outputs = append(req.Outputs, lazy.Named{Name: fmt.Sprintf("out:%d:%d", i, t.ID()), Tensor: t})
 	}
-	w.place.ask(&req, p.homes)
-	sch, err := policy.Schedule(p.srg, req)
+	sch, err := w.place.schedule(policy, p, req)
 	if err != nil {
 		return nil, err
 	}
-	if err := sch.Check(p.srg, req); err != nil {
+	if err := sch.Check(p.srg, w.place.ask(req, p.homes, 0)); err != nil {
 		return nil, fmt.Errorf("policy %s: %w", policy.Name(), err)
 	}
 	w.place.took(sch, p.homes)

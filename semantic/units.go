@@ -80,7 +80,7 @@ func (in *PlaceInput) price(operators *custom.Table) (seconds [][]float64, group
 		c, ok := made[d.kernelsKey()]
 		if !ok {
 			if c.prog, c.kernels, err = d.compile(in.Plan, operators, in.Bindings); err != nil {
-				return nil, nil, err
+				return nil, nil, fmt.Errorf("%w: %w", ErrPlacement, err)
 			}
 			made[d.kernelsKey()] = c
 		}

@@ -17,6 +17,7 @@ type explainOptions struct {
 	batch, texts, seq, past      int
 	json                         bool
 	dims                         []string
+	over                         assumedCluster
 }
 
 // explainPast is the length of the prompt, or of the cache, that costs assume.
@@ -71,6 +72,7 @@ It also takes an ONNX file; the sizes of the dimensions that the model names fol
 	f.IntVar(&o.past, "past", 0, "rows in the KV cache (default 0 for prefill, 72 for decode)")
 	f.StringVar(&o.gpu, "gpu", "", "costs on this GPU by its published figures, which are not measurements: "+strings.Join(semantic.PublishedGPUs(), ", "))
 	f.StringArrayVar(&o.dims, "dim", nil, "NAME=SIZE: size of a dimension of an ONNX model; repeat it for each")
+	o.over.flags(f)
 	hashesFlag(f, &o.hashes)
 	f.BoolVar(&o.json, "json", false, "the same as --format json")
 	return cmd
@@ -125,7 +127,7 @@ func (a *app) explain(cmd *cobra.Command, o explainOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	e, err := semantic.ExplainOn(device, srg, policy, sizes, m.Outputs...)
+	e, err := o.over.explain(device, srg, policy, sizes, m.Outputs)
 	if err != nil {
 		return err
 	}

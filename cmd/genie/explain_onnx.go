@@ -54,7 +54,7 @@ func (a *app) explainONNX(cmd *cobra.Command, o *explainOptions, policy semantic
 	if err != nil {
 		return err
 	}
-	e, err := semantic.ExplainOn(device, srg, policy, sizes, p.Outputs()...)
+	e, err := o.over.explain(device, srg, policy, sizes, p.Outputs())
 	if err != nil {
 		return err
 	}

@@ -110,6 +110,11 @@ func (o *generateOptions) executorOptions() (semantic.Policy, []genie.Option, er
 		return nil, nil, &usageError{err}
 	}
 	opts, err := o.secure.options()
+	if err != nil {
+		return nil, nil, err
+	}
+	placed, err := placementOptions(o.placement)
+	opts = append(opts, placed...)
 	if o.profile {
 		opts = append(opts, genie.WithProfile())
 	}

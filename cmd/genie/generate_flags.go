@@ -18,6 +18,7 @@ import (
 // generateOptions are the flags of generate.
 type generateOptions struct {
 	model, executor, policy string
+	placement               string
 	hashes                  string
 	secure                  secureFlags
 
@@ -47,6 +48,7 @@ type generateOptions struct {
 func (o *generateOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.model, "model", "", "directory of the checkpoint (required)")
 	f.StringVar(&o.executor, "executor", "local:", "where to run: local:, tcp://host:port or grpc://host:port; of several workers, separated by commas, the first that answers")
+	placementFlag(f, &o.placement)
 	o.secure.flags(f, "--executor")
 	f.StringVar(&o.policy, "policy", "full", "what stays on the executor between calls: blind, resident or full")
 	hashesFlag(f, &o.hashes)

@@ -22,6 +22,7 @@ import (
 
 type runOptions struct {
 	model, executor, policy string
+	placement               string
 	secure                  secureFlags
 	inputs, outputs         []string
 	threads                 int
@@ -53,6 +54,7 @@ cannot be computed is refused before anything runs, by the names of all its node
 	f.StringArrayVar(&o.inputs, "input", nil, "NAME=FILE.npy: an input and its content; repeat it for each input")
 	f.StringArrayVar(&o.outputs, "output", nil, "NAME=FILE.npy: an output and where to write it, or NAME to print a summary; repeat it")
 	f.StringVar(&o.executor, "executor", "local:", "where to run: local:, tcp://host:port or grpc://host:port")
+	placementFlag(f, &o.placement)
 	o.secure.flags(f, "--executor")
 	f.StringVar(&o.policy, "policy", "full", "what stays on the executor between calls: blind, resident or full")
 	f.IntVar(&o.threads, "threads", 0, "compute threads of local:; 0 means one per CPU")
@@ -242,7 +244,11 @@ func (a *app) runProgram(ctx context.Context, o *runOptions, policy semantic.Pol
 	}
 	upload := a.progress("loading weights")
 	defer upload.stop()
-	client, err := genie.Open(ctx, o.executor, append(opts,
+	placed, err := placementOptions(o.placement)
+	if err != nil {
+		return nil, err
+	}
+	client, err := genie.Open(ctx, o.executor, append(append(opts, placed...),
 		genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report), genie.WithLogger(a.warnings()))...)
 	if errors.Is(err, genie.ErrURL) {
 		return nil, &usageError{err}

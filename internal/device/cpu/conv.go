@@ -260,18 +260,3 @@ func turnChunk(s *step, lo, hi int) {
 	x := s.in[0]
 	kernels.ChannelsLast(s.turned.F32(), x.F32(), x.Shape[0], x.Shape[1], x.Shape[2]*x.Shape[3], lo, hi, s.halt)
 }
-
-// runImageMean computes the mean over an image with channels last.
-func runImageMean(s *step) error {
-	x := s.in[0]
-	s.poolShape = kernels.PoolShape{
-		N: x.Shape[0], C: x.Shape[1], H: x.Shape[2], W: x.Shape[3],
-		KH: x.Shape[2], KW: x.Shape[3], StrideH: 1, StrideW: 1,
-	}
-	s.pool.run(s.job, s, s.poolShape.Units(), max(1, grainElems/(x.Len()/x.Shape[0])), meanChunk)
-	return nil
-}
-
-func meanChunk(s *step, lo, hi int) {
-	kernels.AvgPool2D(s.out.F32(), s.in[0].F32(), s.poolShape, false, lo, hi, s.halt)
-}

@@ -36,7 +36,6 @@ type reducing struct {
 	segments   int // of each result
 	split      bool
 	partial    []float64 // by result and segment, if these are split
-	image      bool      // see runImageMean
 }
 
 func (s *step) setReduce() {
@@ -66,12 +65,7 @@ func (s *step) setReduce() {
 	r.segments = max(1, (r.over.total+reduceSegment-1)/reduceSegment)
 	results := s.out.Len()
 	r.split = r.segments > 1 && results < 4*r.columns*s.pool.threads && results*r.segments <= mostPartial && s.out.DType == plan.F32
-	r.image = o.Kind == "mean" && len(x.Shape) == 4 && x.DType == plan.F32 && lastChannels(x) && r.over.total > 0 &&
-		reduced(o.Axes, 2, 4) && reduced(o.Axes, 3, 4) && len(o.Axes) == 2 && max(x.Shape[2], x.Shape[3]) <= maxSide
 }
-
-// maxSide is the longest side of an image that pooling computes.
-const maxSide = 1 << 28
 
 // reduced reports whether axis d of rank is among the axes.
 func reduced(axes []int, d, rank int) bool {
@@ -107,9 +101,6 @@ func runReduce(s *step) error {
 	}
 	s.setReduce()
 	r := s.reducing
-	if r.image {
-		return runImageMean(s)
-	}
 	units := s.out.Len()
 	if r.columns > 1 {
 		n, _ := r.kept.inner()
