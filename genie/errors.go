@@ -42,6 +42,10 @@ var (
 	ErrPermission      = transport.ErrPermission
 	ErrQuota           = transport.ErrQuota
 
+	ErrNoPeer       = transport.ErrNoPeer
+	ErrTicket       = transport.ErrTicket
+	ErrNotDelivered = transport.ErrNotDelivered
+
 	// ErrURL is the cause of errors about an executor's URL.
 	ErrURL = errors.New("genie: bad executor URL")
 	// ErrContextLength is the cause of errors about a prompt that leaves no

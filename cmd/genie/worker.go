@@ -31,6 +31,7 @@ type workerOptions struct {
 	device    string
 	missing   string
 	threads   int
+	cpus      string
 	maxBatch  int
 	queue     int
 	running   int
@@ -42,6 +43,7 @@ type workerOptions struct {
 	json      bool
 	memory    memoryOptions
 	access    accessFlags
+	peers     peerFlags
 	drain     time.Duration
 	watch     watchOptions
 }
@@ -84,6 +86,7 @@ it at once.`,
 	f.StringVar(&o.device, "device", host.CPU, "what computes: "+a.devices.Names())
 	f.StringVar(&o.missing, "missing-operators", string(host.MissingOnCPU), "what is done with a plan that has operators which the device lacks: cpu runs them on the CPU of this worker and logs which, refuse refuses the plan and names the step")
 	f.IntVar(&o.threads, "threads", 0, "compute threads; 0 means one per CPU, or GOMAXPROCS if it is set")
+	f.StringVar(&o.cpus, "cpus", "", "processors that the worker runs on, such as 0,2-3, which is also the number of compute threads unless --threads is given; Linux only (default: all)")
 	f.IntVar(&o.maxBatch, "max-batch", engine.DefaultMaxBatch, "maximum size of a dynamic batch: sequences of different sessions that share one pass over the weights; 1 disables batching")
 	f.IntVar(&o.queue, "max-queue", worker.DefaultMaxQueue, "maximum number of runs, and of plans to prepare, that wait in the queue, over all sessions; more are refused as overload")
 	f.IntVar(&o.running, "max-running", 0, "maximum number of concurrent runs; half as many plans are prepared at once; 0 means one run per compute thread")
@@ -94,6 +97,7 @@ it at once.`,
 	f.StringVar(&o.shared, "shared-memory", sharedAuto, "how large payloads of clients on this machine travel: auto shares memory with those of the worker's own user, off leaves them on the socket")
 	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "also stop when standard input ends, that is, with the program that holds its other end")
 	o.access.flags(f)
+	o.peers.flags(f)
 	f.BoolVar(&o.json, "json", false, `print {"listening": URL, "pid": N} lines`)
 	f.DurationVar(&o.drain, "drain-timeout", 30*time.Second, "how long running requests may take to finish after a signal to stop")
 	o.watch.flags(f)
@@ -127,6 +131,14 @@ func (o *workerOptions) check() error {
 	}
 	if err := o.access.check(); err != nil {
 		return err
+	}
+	if err := o.peers.check(); err != nil {
+		return err
+	}
+	if o.cpus != "" {
+		if _, err := parseCPUs(o.cpus); err != nil {
+			return err
+		}
 	}
 	if o.watch.encrypted && o.access.files.Cert == "" {
 		return usagef("--metrics-tls needs --tls-cert and --tls-key")
@@ -179,6 +191,14 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 		return err
 	}
 	defer closeStores()
+	stopPeers, err := o.peers.open(&opts, log, tracer)
+	if err != nil {
+		return err
+	}
+	defer stopPeers()
+	if err := o.pins(); err != nil {
+		return err
+	}
 	threads, restore := o.spareProcessor()
 	defer restore()
 	opts.MaxRunning = o.running

@@ -69,6 +69,13 @@ type Options struct {
 	// connection.
 	NoSharedMemory bool
 
+	// Peers deliver values to other workers; nil for none, and then sessions of this
+	// worker only receive.
+	Peers Peers
+	// Advertise is where other workers dial this one, such as
+	// "tcp://10.0.0.7:7070"; where the client did when empty.
+	Advertise string
+
 	handshake time.Duration // time to authenticate; [wire.HandshakeTimeout] when 0
 	claimIdle time.Duration // see claims; for tests
 	brief     time.Duration // see briefRun; for tests

@@ -110,6 +110,7 @@ func (c *Client) handshake(ctx context.Context) error {
 		Version: wire.Version, MaxFramePayload: wire.MaxFramePayload, MaxMessagePayload: c.cfg.MaxMessage,
 		HeartbeatMs: wire.HeartbeatMillis(c.cfg.Silence),
 		Token:       []byte(c.cfg.Token),
+		Features:    uint64(features),
 	}
 	settle := c.offerMemory(hello)
 	defer func() { settle(c.hello) }()
