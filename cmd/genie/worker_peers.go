@@ -82,7 +82,7 @@ func (o *peerFlags) open(opts *worker.Options, log *slog.Logger, tracer transpor
 	if _, err := c.Secret(); err != nil {
 		return nil, err
 	}
-	p := peers.New(peers.Options{Allow: list, Credentials: c, Log: log, Tracer: tracer})
+	p := peers.New(peers.Options{Allow: list, Credentials: c, Log: log, Tracer: tracer, NoSharedMemory: opts.NoSharedMemory})
 	opts.Peers = p
 	return func() { _ = p.Close() }, nil
 }

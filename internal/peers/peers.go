@@ -35,6 +35,8 @@ type Options struct {
 	Credentials credentials.Client
 	Log         *slog.Logger     // nil discards
 	Tracer      transport.Tracer // nil for none
+	// NoSharedMemory keeps large values for workers on this machine on the socket.
+	NoSharedMemory bool
 
 	idle time.Duration // for tests
 }
@@ -163,12 +165,24 @@ func (p *Peers) dial(c *peer, scheme, address string) {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTime)
 	defer cancel()
 	if scheme == "grpc" {
-		c.x, c.err = rpc.Dial(ctx, address, rpc.WithCredentials(p.opts.Credentials), rpc.WithLedger(p.ledger),
-			rpc.WithReconnect(dialTime), rpc.WithLogger(p.opts.Log), rpc.WithTracer(p.opts.Tracer))
+		opts := []rpc.Option{
+			rpc.WithCredentials(p.opts.Credentials), rpc.WithLedger(p.ledger),
+			rpc.WithReconnect(dialTime), rpc.WithLogger(p.opts.Log), rpc.WithTracer(p.opts.Tracer),
+		}
+		if p.opts.NoSharedMemory {
+			opts = append(opts, rpc.WithoutSharedMemory())
+		}
+		c.x, c.err = rpc.Dial(ctx, address, opts...)
 		return
 	}
-	c.x, c.err = tcp.Dial(ctx, address, tcp.WithCredentials(p.opts.Credentials), tcp.WithLedger(p.ledger),
-		tcp.WithReconnect(dialTime), tcp.WithLogger(p.opts.Log), tcp.WithTracer(p.opts.Tracer))
+	opts := []tcp.Option{
+		tcp.WithCredentials(p.opts.Credentials), tcp.WithLedger(p.ledger),
+		tcp.WithReconnect(dialTime), tcp.WithLogger(p.opts.Log), tcp.WithTracer(p.opts.Tracer),
+	}
+	if p.opts.NoSharedMemory {
+		opts = append(opts, tcp.WithoutSharedMemory())
+	}
+	c.x, c.err = tcp.Dial(ctx, address, opts...)
 }
 
 // leave ends a use.
