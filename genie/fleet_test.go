@@ -16,6 +16,7 @@ import (
 	"github.com/genie-sdk/go/fleet/route"
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/worker/workertest"
+	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
@@ -155,8 +156,7 @@ func TestFleetSpreadsSessions(t *testing.T) {
 	require.Positive(t, client.Ledger().Sent.Total())
 }
 
-// TestFleetGoesWhereTheWeightsAre has one worker with the weights and another one that
-// lies about them.
+// TestFleetGoesWhereTheWeightsAre has one worker with the weights.
 func TestFleetGoesWhereTheWeightsAre(t *testing.T) {
 	c, m := newCrew(t, 3), basic(t)
 	one := func(url string) { // brings the weights there
@@ -189,6 +189,33 @@ func TestFleetGoesWhereTheWeightsAre(t *testing.T) {
 	require.Greater(t, c.runs()[1], before[1])
 	require.Equal(t, before[2], c.runs()[2])
 	require.Less(t, client.Ledger().Sent.Total(), int64(100<<10), "no weights were sent")
+}
+
+// TestFleetDistrusts has a worker that says it holds weights which it does not hold: the
+// session gets them sent, and its word counts no longer.
+func TestFleetDistrusts(t *testing.T) {
+	c, m := newCrew(t, 2), basic(t)
+	lie := route.NewFilter(100)
+	for _, x := range m.LM.Next.Graph().Tensors() {
+		if h, _ := x.WeightRef(); x.Kind() == lazy.KindWeight {
+			lie.Add(route.KeyOf(h))
+		}
+	}
+	for i := range 2 {
+		c.say(i, func(f *fleet.Facts) {
+			f.Link.Rate = 1e6
+			if i == 1 {
+				f.Weights = lie
+			}
+		})
+	}
+	client, want := c.open(), alone(t, m, 4)
+	first, err := client.NewSession(t.Context())
+	require.NoError(t, err)
+	require.False(t, client.Distrusts(c.members[1].ID(), m.LM.Next.Graph()))
+	require.Equal(t, want, generate(t, first, m, 4, nil))
+	require.Positive(t, c.runs()[1])
+	require.True(t, client.Distrusts(c.members[1].ID(), m.LM.Next.Graph()))
 }
 
 // TestFleetWorkerLost ends a worker in the middle of a generation: the session

@@ -130,3 +130,24 @@ func (p *program) model() *route.Model {
 	key.Sum(m.Key[:0])
 	return m
 }
+
+// progress is the client's progress of weights. In a fleet it also notices a worker
+// that lacks most of the weights that its facts say it holds.
+func (s *Session) progress() transport.Progress {
+	given, m := s.c.opts.progress, s.c.workers.fleet
+	if m == nil || !s.home.settled || s.home.r.Model == nil {
+		return given
+	}
+	at, bytes := m.at(&s.home), s.home.r.Model.Bytes
+	if at.d.Reason != route.ByWeights {
+		return given
+	}
+	return func(done, total int64) {
+		if total > bytes/2 {
+			m.f.Table(func(t *route.Table, now time.Time) { t.Distrust(at.d.Worker, now.Add(distrustTime)) })
+		}
+		if given != nil {
+			given(done, total)
+		}
+	}
+}

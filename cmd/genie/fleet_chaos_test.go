@@ -71,7 +71,7 @@ func chaos(t *testing.T, seed uint64) {
 		all.Go(func() { c.generate(i, stop) })
 	}
 	draw := rand.New(rand.NewPCG(seed, 0))
-	for kills := range 6 {
+	for kills := 0; kills < 6 || c.rebuilt.Load() == 0 && kills < 60; kills++ { // some find no session under way
 		before := c.done.Load()
 		require.Eventually(t, func() bool { return c.done.Load() >= before+2 || t.Failed() }, 2*chaosDeadline, 5*time.Millisecond, "sessions stand still")
 		if kills == 3 || draw.IntN(4) == 0 {

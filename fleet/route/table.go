@@ -263,6 +263,15 @@ func (e *entry) takes(r *Request, now time.Time) bool {
 	return !e.w.Draining && !now.Before(e.avoid) && (r.Path == "" || e.w.Path == "" || r.Path == e.w.Path)
 }
 
+// Lacks is the bytes of a model's weights that would have to be sent to a worker: all
+// of one that is not there.
+func (t *Table) Lacks(id string, m *Model, now time.Time) int64 {
+	if i, ok := t.index[id]; ok {
+		return t.lacks(&t.entries[i], m, now)
+	}
+	return m.Bytes
+}
+
 // lacks is the bytes of weights that would have to be sent to the worker.
 func (t *Table) lacks(e *entry, m *Model, now time.Time) int64 {
 	if m == nil {
