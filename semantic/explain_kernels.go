@@ -153,7 +153,7 @@ func (d Device) options(operators *custom.Table) program.Options {
 	}
 	if d.Kind != DeviceCUDA {
 		opts.Elementwise = func(o op.Op, in []plan.Spec) bool {
-			return kernelchoice.Elementwise(o, in) && !(kernelchoice.Pointwise(o) && slices.Contains(d.Lacks, o.Name()))
+			return kernelchoice.Elementwise(o, in) && (!kernelchoice.Pointwise(o) || !slices.Contains(d.Lacks, o.Name()))
 		}
 	}
 	return opts

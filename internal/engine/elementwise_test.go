@@ -103,7 +103,7 @@ func TestElementwise(t *testing.T) {
 			alone := n.run(t, sch.Plan, batch, func() (*engine.Engine, error) {
 				return engine.NewReference(engine.Options{Device: cpu.Open, Threads: 1}, false)
 			})
-			require.Equal(t, len(alone), len(fused))
+			require.Len(t, fused, len(alone))
 			for i := range alone {
 				for j := range alone[i] {
 					if a, f := alone[i][j], fused[i][j]; a != f && (a == a || f == f) {

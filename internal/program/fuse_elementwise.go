@@ -21,6 +21,7 @@ type region struct {
 	steps   []int
 	outside map[int]int // by value that a step computes: readers that are not in the region
 	open    int         // their sum
+	readers []int       // steps that may be added, in order
 	operand []int       // values that the steps read, of more than one element
 	scalars []int       // the others
 }
@@ -83,24 +84,29 @@ func (r *region) add(i int) bool {
 		r.outside[s.Out]++
 	}
 	r.open += r.outside[s.Out]
-	return seen == 0 || len(r.operand) <= MaxOperands && len(r.scalars) <= MaxScalars
-}
-
-// next is the first step outside of the region that reads a value of it and may
-// be added, -1 for none.
-func (r *region) next() int {
-	shape, next := r.f.p.Values[r.f.p.Steps[r.steps[0]].Out].Spec.Shape, -1
-	for _, k := range r.steps {
-		for _, t := range r.f.readers[r.f.p.Steps[k].Out] {
-			if next >= 0 && t >= next || slices.Contains(r.steps, t) {
-				continue
-			}
-			if r.f.elementary(t) && r.f.p.Values[r.f.p.Steps[t].Out].Spec.Shape.Equal(shape) {
-				next = t
+	// A value with more readers than a group has steps is not inside of one.
+	if readers := r.f.readers[s.Out]; len(readers) <= MaxElementwise {
+		for _, t := range readers {
+			if at, found := slices.BinarySearch(r.readers, t); !found {
+				r.readers = slices.Insert(r.readers, at, t)
 			}
 		}
 	}
-	return next
+	return seen == 0 || len(r.operand) <= MaxOperands && len(r.scalars) <= MaxScalars
+}
+
+// next is the first step that reads a value of the region and may be added, -1 for
+// none.
+func (r *region) next() int {
+	shape := r.f.p.Values[r.f.p.Steps[r.steps[0]].Out].Spec.Shape
+	for len(r.readers) > 0 {
+		t := r.readers[0]
+		r.readers = r.readers[1:]
+		if r.f.elementary(t) && r.f.p.Values[r.f.p.Steps[t].Out].Spec.Shape.Equal(shape) {
+			return t
+		}
+	}
+	return -1
 }
 
 // group is the region's steps as a group.

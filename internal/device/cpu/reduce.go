@@ -52,7 +52,7 @@ func (s *step) setReduce() {
 	}
 	r.columns, r.groups = 1, 1
 	n, stride := r.kept.inner()
-	together := false
+	var together bool
 	if _, st := r.over.inner(); stride == 1 {
 		together = r.over.rank > 1 || st != 1
 	} else {
