@@ -22,8 +22,8 @@ func (in *PlaceInput) Ancestors(values []int, device int) []Ancestor {
 	var out []Ancestor
 	open := map[int]bool{} // what the needed units from u on read and do not compute
 	seconds := 0.0
-	for u := len(in.Units) - 1; u >= 0; u-- {
-		if !needed[u] {
+	for u, need := range slices.Backward(needed) {
+		if !need {
 			continue
 		}
 		seconds += in.Units[u].Seconds[device]

@@ -2,6 +2,7 @@ package semantic
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/genie-sdk/go/lazy"
@@ -40,7 +41,7 @@ func (p *ExplainedPlacement) device(d int) string {
 	if name := p.Cluster.Devices[d].Name; name != "" && name != deviceName(d) {
 		return fmt.Sprintf("%d %s", d, name)
 	}
-	return fmt.Sprint(d)
+	return strconv.Itoa(d)
 }
 
 // text lists the devices and the values that cross.

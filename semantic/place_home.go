@@ -1,6 +1,9 @@
 package semantic
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // PlaceHome runs each step where its carried state is, such as a decode where the
 // KV cache is, and steps without state beside those that they exchange the most
@@ -120,10 +123,10 @@ func follow(in *PlaceInput, of []int) {
 		}
 	}
 	readers := make([]float64, len(of))
-	for u := len(of) - 1; u >= 0; u-- {
+	for u, d := range slices.Backward(of) {
 		for _, v := range in.Units[u].Reads {
-			if from := in.maker[v]; (of[from] < 0 || readers[from] > 0) && of[u] >= 0 && in.bytes[v] > readers[from] {
-				of[from], readers[from] = of[u], in.bytes[v]
+			if from := in.maker[v]; (of[from] < 0 || readers[from] > 0) && d >= 0 && in.bytes[v] > readers[from] {
+				of[from], readers[from] = d, in.bytes[v]
 			}
 		}
 	}

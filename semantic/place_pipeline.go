@@ -331,12 +331,13 @@ func (s *stages) search(order []int, limit float64, short bool) *stageChain {
 	return &out
 }
 
-// after is the chain of c and one more stage, over a link that bytes cross.
-func (next stageChain) after(c *stageChain, l Link, bytes float64) stageChain {
-	next.worst = max(c.worst, next.worst, l.occupied(bytes))
-	next.sum += c.sum + l.Seconds(bytes)
-	next.before = c
-	return next
+// after is the stage behind a chain, over a link that bytes cross.
+func (c *stageChain) after(before *stageChain, l Link, bytes float64) stageChain {
+	out := *c
+	out.worst = max(before.worst, c.worst, l.occupied(bytes))
+	out.sum += before.sum + l.Seconds(bytes)
+	out.before = before
+	return out
 }
 
 // improve takes a chain that is within the limit and better.

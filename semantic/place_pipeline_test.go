@@ -3,6 +3,7 @@ package semantic
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -101,22 +102,13 @@ func crossed(in *PlaceInput, at int) (sum float64) {
 			continue
 		}
 		for u := at; u < len(in.Units); u++ {
-			if contains(in.Units[u].Reads, v) {
+			if slices.Contains(in.Units[u].Reads, v) {
 				sum += in.bytes[v]
 				break
 			}
 		}
 	}
 	return sum
-}
-
-func contains(list []int, x int) bool {
-	for _, y := range list {
-		if x == y {
-			return true
-		}
-	}
-	return false
 }
 
 // eachStaging calls f with every way to run the units as stages.
@@ -127,7 +119,7 @@ func eachStaging(units, devices int, stage []int, f func([]int)) {
 	}
 	for d := range devices {
 		n := len(stage)
-		if n > 0 && stage[n-1] != d && contains(stage, d) {
+		if n > 0 && stage[n-1] != d && slices.Contains(stage, d) {
 			continue // a device has one stage
 		}
 		eachStaging(units, devices, append(stage, d), f)

@@ -16,7 +16,7 @@ func (random) Name() string { return "random" }
 
 // Place implements [Placement].
 func (p random) Place(in PlaceInput) (Placed, error) {
-	rng := rand.New(rand.NewPCG(p.seed, uint64(len(in.Plan.Steps))))
+	rng := rand.New(rand.NewPCG(p.seed, uint64(len(in.Plan.Steps)))) //nolint:gosec // the same draw each time, by design
 	return placeEach(in, fmt.Sprintf("at random, by seed %d", p.seed), func(int) int { return rng.IntN(len(in.Cluster.Devices)) })
 }
 

@@ -132,6 +132,10 @@ func joinSteps(p *plan.Plan, r *op.Resolved, groups []program.Group) joined {
 		for _, v := range s.In {
 			reader[v] = i
 		}
+		// Whether a reshape can be a view depends on what it reads.
+		if from := viewed(r, &s); from >= 0 && (r.View[i] || s.Op == "reshape") {
+			j.join(i, from)
+		}
 		if !r.View[i] {
 			continue
 		}
@@ -154,6 +158,17 @@ func joinSteps(p *plan.Plan, r *op.Resolved, groups []program.Group) joined {
 		}
 	}
 	return j
+}
+
+// viewed is the step that makes the first operand as a view; -1 for none.
+func viewed(r *op.Resolved, s *plan.Step) int {
+	if len(s.In) == 0 {
+		return -1
+	}
+	if def := r.Def[s.In[0]]; def >= 0 && r.View[def] {
+		return def
+	}
+	return -1
 }
 
 // readsOf lists the steps whose results a step reads.
