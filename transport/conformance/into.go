@@ -42,7 +42,7 @@ func testInto(f *fixture) {
 		}
 		into := make([]byte, 4*n)
 		f.readInto(s, res.Outputs[2].Handle, into, floats(want[2]...))
-		if got := f.ex.Ledger().Snapshot().Sub(start); f.opts.Remote {
+		if got := f.ex.Ledger().Snapshot().Sub(start); f.exact() {
 			require.EqualValues(f, 4*n, got.Sent[plan.CauseActivation])
 			require.EqualValues(f, 4*n, got.Received[plan.CauseActivation])
 			require.EqualValues(f, 4*n, got.Received[plan.CauseLogits])
