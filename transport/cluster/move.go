@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -56,14 +55,13 @@ func large(_, _ int, v plan.Spec) bool {
 type routes struct {
 	begin  time.Time
 	closed []atomic.Int64 // by from*members+to: there is none until this time after begin
-	proven []atomic.Bool  // a value has crossed
 }
 
 // closedFor is how long a direct way that was not there is not tried again.
 const closedFor = 30 * time.Second
 
 func newRoutes(members int) *routes {
-	return &routes{begin: time.Now(), closed: make([]atomic.Int64, members*members), proven: make([]atomic.Bool, members*members)}
+	return &routes{begin: time.Now(), closed: make([]atomic.Int64, members*members)}
 }
 
 // isClosed reports whether a way was not there a short while ago.
@@ -74,7 +72,6 @@ func (r *routes) isClosed(route int) bool {
 // close notes that a way is not there.
 func (r *routes) close(route int) {
 	r.closed[route].Store(int64(time.Since(r.begin) + closedFor))
-	r.proven[route].Store(false)
 }
 
 func (x *Executor) route(from, to int) int { return from*len(x.members) + to }
@@ -176,9 +173,6 @@ func (s *session) send(ctx context.Context, from, to int, h transport.Handle, t 
 		s.x.routes.close(s.x.route(from, to))
 		return false, nil
 	}
-	if err == nil {
-		s.x.routes.proven[s.x.route(from, to)].Store(true)
-	}
 	return err == nil, s.x.failed(from, err)
 }
 
@@ -187,8 +181,6 @@ type arrivals struct {
 	r       *partsRun
 	part    int
 	tickets map[int]transport.Ticket // by edge
-	wait    sync.WaitGroup
-	cancel  context.CancelCauseFunc
 }
 
 // expect takes the tickets of a part's direct edges, while the parts that compute
@@ -224,8 +216,10 @@ func (r *partsRun) expect(ctx context.Context, i int) (*arrivals, error) {
 	return a, nil
 }
 
-// edge is the value of a direct edge as an input of the part: it is on its way when
-// edge returns, or there. ok is false where it must go through this process.
+// edge is the value of a direct edge as an input of the part. It has arrived when
+// edge returns: a run that waited for it on the member would hold its session's turn
+// there, and what that session is to send to others would wait for the run. ok is
+// false where it must go through this process.
 func (a *arrivals) edge(ctx context.Context, e int) (in transport.Input, ok bool, err error) {
 	t, ok := a.tickets[e]
 	if !ok || time.Until(t.Expires) < ticketRest { // the part that computes it took long
@@ -234,27 +228,12 @@ func (a *arrivals) edge(ctx context.Context, e int) (in transport.Input, ok bool
 	r := a.r
 	edge := &r.ref.split.Edges[e]
 	from, to := r.ref.split.Parts[edge.From].Device, r.ref.split.Parts[a.part].Device
-	h := r.results[edge.From].Outputs[edge.Output].Handle
-	in = transport.Input{Handle: t.Handle, Cause: plan.CauseActivation}
-	if !r.s.x.routes.proven[r.s.x.route(from, to)].Load() {
-		ok, err = r.s.send(ctx, from, to, h, t)
-		return in, ok, err
-	}
-	a.wait.Go(func() { // the run that reads it waits for it on the member
-		ok, err := r.s.send(ctx, from, to, h, t)
-		if err == nil && !ok {
-			err = transport.ErrNoPeer
-		}
-		if err != nil {
-			a.cancel(&stopped{err})
-		}
-	})
-	return in, true, nil
+	ok, err = r.s.send(ctx, from, to, r.results[edge.From].Outputs[edge.Output].Handle, t)
+	return transport.Input{Handle: t.Handle, Cause: plan.CauseActivation}, ok, err
 }
 
-// done waits for what is on its way and frees what has come.
+// done frees what has come.
 func (a *arrivals) done() {
-	a.wait.Wait()
 	for _, t := range a.tickets {
 		a.r.s.spend(a.r.ref.split.Parts[a.part].Device, t.Handle)
 	}

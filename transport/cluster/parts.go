@@ -41,23 +41,8 @@ func (s *session) run(ctx context.Context, ref *planRef, call transport.Call) (t
 }
 
 // parts runs the parts of a call. Several calls without carried state may do so
-// at the same time. When a direct way between members is gone, what has been done
-// is taken back, and the parts run again with their values through this process.
+// at the same time.
 func (s *session) parts(ctx context.Context, ref *planRef, call transport.Call) (transport.Result, error) {
-	res, err := s.attempt(ctx, ref, call)
-	if err == nil || !errors.Is(err, transport.ErrNoPeer) || ctx.Err() != nil {
-		return res, err
-	}
-	if len(ref.split.Whole.States) > 0 {
-		if err := s.ready(ctx); err != nil {
-			return transport.Result{}, err
-		}
-	}
-	return s.attempt(ctx, ref, call)
-}
-
-// attempt is parts once.
-func (s *session) attempt(ctx context.Context, ref *planRef, call transport.Call) (transport.Result, error) {
 	n := len(ref.parts)
 	r := &partsRun{s: s, ref: ref, call: call, sizes: sizesOf(ref.split.Whole, call.Bindings), results: make([]transport.Result, n), errs: make([]error, n), ran: make([]bool, n)}
 	if ref.split.Chain() && !ref.sends {
@@ -196,10 +181,6 @@ func firstOf(errs []error) error {
 // part runs part i. a has the values that cross directly to it; nil for none.
 func (r *partsRun) part(ctx context.Context, i int, a *arrivals) {
 	part := &r.ref.split.Parts[i]
-	if a != nil && len(a.tickets) > 0 {
-		ctx, a.cancel = context.WithCancelCause(ctx)
-		defer a.cancel(nil)
-	}
 	k := part.Device
 	call := transport.Call{Plan: r.ref.parts[i], Profile: r.call.Profile, Inputs: make([]transport.Input, len(part.Inputs))}
 	if len(part.Symbols) > 0 {
@@ -229,9 +210,6 @@ func (r *partsRun) part(ctx context.Context, i int, a *arrivals) {
 	if err != nil {
 		r.errs[i] = r.s.x.failed(k, err)
 		return
-	}
-	if a != nil {
-		a.wait.Wait() // the values have come; the senders may not have been told yet
 	}
 	r.results[i], r.ran[i] = res, true
 }
