@@ -74,3 +74,27 @@ func TestUnreachable(t *testing.T) {
 	require.NoError(t, p.Close())
 	require.ErrorIs(t, p.Deliver(t.Context(), transport.Ticket{Address: "tcp://" + nobody, Size: 4}, v), transport.ErrClosed)
 }
+
+// TestPeersLimit keeps no more connections than it may: an idle one goes for another,
+// and while all are in use there is no other.
+func TestPeersLimit(t *testing.T) {
+	p := New(Options{})
+	var last *peer
+	for i := range maxPeers {
+		c, idle, begun, err := p.find(string(rune('a' + i)))
+		require.NoError(t, err)
+		require.Nil(t, idle)
+		require.True(t, begun)
+		close(c.ready)
+		last = c
+	}
+	_, _, _, err := p.find("one more")
+	require.ErrorIs(t, err, transport.ErrLimit)
+	p.leave(last)
+	c, idle, _, err := p.find("one more")
+	require.NoError(t, err)
+	require.Same(t, last, idle)
+	close(c.ready)
+	require.NoError(t, p.Close())
+	p.leave(c)
+}

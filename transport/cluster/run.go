@@ -22,7 +22,20 @@ func (s *session) Run(ctx context.Context, call transport.Call) (transport.Resul
 		return transport.Result{}, err
 	}
 	defer s.leave(whole)
-	return s.run(ctx, ref, call)
+	into := call // the members compute into memory of their own
+	if err := into.CheckInto(ref.split.Whole); err != nil {
+		return transport.Result{}, err
+	}
+	call.Into = nil
+	res, err := s.run(ctx, ref, call)
+	for i := range res.Outputs {
+		if out := &res.Outputs[i].Tensor; i < len(into.Into) && into.Into[i] != nil && out.Data != nil {
+			mine := into.OutputMemory(i, len(out.Data))
+			copy(mine, out.Data)
+			out.Data = mine
+		}
+	}
+	return res, err
 }
 
 func (s *session) planOf(p transport.PlanRef) (*planRef, error) {
