@@ -37,7 +37,7 @@ const (
 // No token is wrong, and each session resumes or has a typed error in time.
 func TestFleetChaos(t *testing.T) {
 	seeds := []uint64{1}
-	for _, text := range strings.SplitSeq(os.Getenv(chaosEnv), ",") {
+	for text := range strings.SplitSeq(os.Getenv(chaosEnv), ",") {
 		if n, err := strconv.ParseUint(text, 10, 64); err == nil {
 			seeds = append(seeds, n)
 		}
