@@ -94,13 +94,13 @@ func TestFleetSendsTheCache(t *testing.T) {
 }
 
 // adder is a program that adds its input to what it carries.
-func adder() (g *lazy.Graph, x, sum *lazy.Tensor) {
-	g = lazy.NewGraph("counter")
-	x = g.Input("x", lazy.F32, 3)
+func adder() *lazy.Tensor {
+	g := lazy.NewGraph("counter")
+	x := g.Input("x", lazy.F32, 3)
 	before := g.Input("before", lazy.F32, 3)
-	sum = lazy.Add(before, x)
+	sum := lazy.Add(before, x)
 	g.Carry(before, sum)
-	return g, x, sum
+	return sum
 }
 
 // TestFleetSendsState drains the worker of a session whose state the client cannot
@@ -110,7 +110,7 @@ func TestFleetSendsState(t *testing.T) {
 	client := c.open()
 	s, err := client.NewSession(t.Context())
 	require.NoError(t, err)
-	_, _, sum := adder()
+	sum := adder()
 	add := func(want float32) {
 		t.Helper()
 		out, err := s.Run(t.Context(), genie.Feed{"x": genie.Float32s([]float32{1, 2, 3}, 3)}, sum)
@@ -136,7 +136,7 @@ func TestFleetStateStays(t *testing.T) {
 	client := c.open()
 	s, err := client.NewSession(t.Context())
 	require.NoError(t, err)
-	_, _, sum := adder()
+	sum := adder()
 	run := func() error {
 		_, err := s.Run(t.Context(), genie.Feed{"x": genie.Float32s([]float32{1, 2, 3}, 3)}, sum)
 		return err

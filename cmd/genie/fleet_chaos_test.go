@@ -37,7 +37,7 @@ const (
 // No token is wrong, and each session resumes or has a typed error in time.
 func TestFleetChaos(t *testing.T) {
 	seeds := []uint64{1}
-	for _, text := range strings.Split(os.Getenv(chaosEnv), ",") {
+	for text := range strings.SplitSeq(os.Getenv(chaosEnv), ",") {
 		if n, err := strconv.ParseUint(text, 10, 64); err == nil {
 			seeds = append(seeds, n)
 		}
@@ -161,7 +161,7 @@ func (c *chaosClients) once(s *genie.Session, i int) error {
 			c.t.Errorf("session %d: token %d is %d: %v, want %v", i, len(seen), token, seen, c.want[i])
 		}
 		seen = append(seen, token)
-		time.Sleep(2 * time.Millisecond) // a reader, who makes kills find it under way
+		<-time.After(2 * time.Millisecond) // a reader, who makes kills find it under way
 		return nil
 	}
 	out, err := genie.Generate(ctx, s, c.m.LM, r)

@@ -222,12 +222,17 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	if err := errors.Join(watch.serves(s), watch.announce(a, o.json)); err != nil {
 		return err
 	}
-	j, err := o.join.start(ctx, newDescribed(s, e, &o, threads, watch.url), listeners, log)
+	return o.joinAndServe(ctx, newDescribed(s, e, &o, threads, watch.url), listeners, log)
+}
+
+// joinAndServe serves as a member of the fleet, if there is one.
+func (o *workerOptions) joinAndServe(ctx context.Context, w *described, listeners []listener, log *slog.Logger) error {
+	j, err := o.join.start(ctx, w, listeners, log)
 	if err != nil {
 		return err
 	}
 	defer j.leave()
-	return serve(ctx, s, listeners, o.drain, j.drain)
+	return serve(ctx, w.server, listeners, o.drain, j.drain)
 }
 
 // engine makes the worker's engine with its limits. The process's heap keeps

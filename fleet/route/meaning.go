@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -152,17 +153,14 @@ func (m *Meaning) candidates(t *Table, r *Request) {
 	}
 	for tries := 0; len(m.cands) < m.o.Candidates && tries < 2*m.o.Candidates; tries++ {
 		m.draw = mix(m.draw)
-		m.add(int(within(m.draw, uint64(n)))) //nolint:gosec // below n
+		m.add(int(within(m.draw, uint64(n))))
 	}
 }
 
 func (m *Meaning) add(i int) {
-	for _, c := range m.cands {
-		if c == i {
-			return
-		}
+	if !slices.Contains(m.cands, i) {
+		m.cands = append(m.cands, i)
 	}
-	m.cands = append(m.cands, i)
 }
 
 // predict is what the request costs on a worker, and whether the worker can take it.
