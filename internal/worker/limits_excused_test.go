@@ -18,6 +18,7 @@ var excused = map[string]string{
 	"worker.prepareTurn":        pace,
 	"remote.stallTime":          pace,
 	"wire.NonceLen":             form,
+	"worker.ticketBytes":        weighs,
 	"worker.receiverTurn":       pace,
 	"worker.briefAnswer":        pace,
 	"worker.briefRun":           pace,
