@@ -16,6 +16,9 @@ const (
 var excused = map[string]string{
 	"plan.maxPairs":             inner,
 	"worker.prepareTurn":        pace,
+	"remote.stallTime":          pace,
+	"wire.NonceLen":             form,
+	"worker.ticketBytes":        weighs,
 	"worker.receiverTurn":       pace,
 	"worker.briefAnswer":        pace,
 	"worker.briefRun":           pace,

@@ -47,10 +47,12 @@ func (st *stream) send(control []byte) (*task, error) {
 	return &task{session: s, free: x.free, first: x.hold, do: x.do}, nil
 }
 
+// maxAddress bounds an address in a ticket, in bytes.
+const maxAddress = 512
+
 // ticketFrom reads the ticket of a Send.
 func ticketFrom(m *wirepb.Send) (t transport.Ticket, err error) {
-	const longest = 512 // bytes of an address
-	if len(m.GetSecret()) != len(t.Secret) || len(m.GetAddress()) > longest || int(min(m.GetCause(), 255)) >= plan.NumCauses {
+	if len(m.GetSecret()) != len(t.Secret) || len(m.GetAddress()) > maxAddress || int(min(m.GetCause(), 255)) >= plan.NumCauses {
 		return t, fmt.Errorf("%w: a malformed ticket", transport.ErrProtocol)
 	}
 	t = transport.Ticket{
