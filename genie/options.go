@@ -30,8 +30,7 @@ type options struct {
 
 	profile bool // runs are profiled
 
-	sockets bool     // large payloads stay on the socket
-	prefill []string // workers that prefill; empty where the session's own does
+	sockets bool // large payloads stay on the socket
 
 	retry bool // retry what an overloaded worker refused
 
@@ -126,17 +125,6 @@ func WithoutSharedMemory() Option { return optionFunc(func(o *options) { o.socke
 // this process and from a worker alike. Runs become a little slower. What a policy
 // leaves to the client partition is not measured. The default measures nothing.
 func WithProfile() Option { return optionFunc(func(o *options) { o.profile = true }) }
-
-// WithPrefillPool makes long prefills run on the workers at these URLs, each on the
-// one with the fewest of them, and sends their caches to the worker of the session,
-// which decodes: neither waits for the other's work. The rows of a cache are sent
-// while the rest of the prefill runs, from worker to worker. Both must have a way
-// to each other, and take the same credentials; a prefill for which there is none
-// runs where the session decodes, which the log says at warn. Tokens are the same
-// either way. It has no effect on an executor in this process.
-func WithPrefillPool(urls ...string) Option {
-	return optionFunc(func(o *options) { o.prefill = append(o.prefill, urls...) })
-}
 
 // WithRetryOverloaded retries a request that a worker refused because it was
 // overloaded, after the delay that the worker suggests, until the request's

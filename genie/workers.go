@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/transport/pools"
 )
 
 // maxAddresses bounds the list of executors of one client.
@@ -23,8 +21,7 @@ const maxAddresses = 64
 type workers struct {
 	urls  []string // empty for an executor that the caller made
 	opts  options
-	fleet *members    // nil unless a directory says which executors there are
-	pool  *pools.Pool // where sessions prefill; nil for where they are
+	fleet *members // nil unless a directory says which executors there are
 
 	mu     sync.Mutex
 	closed bool
@@ -54,9 +51,6 @@ func openWorkers(ctx context.Context, list string, o options) (*workers, error) 
 			return nil, fmt.Errorf("%w: %q: local: is an executor of its own", ErrURL, list)
 		}
 	}
-	if err := w.openPool(); err != nil {
-		return nil, err
-	}
 	if len(w.urls) > 1 {
 		w.opts.reconnect /= time.Duration(len(w.urls))
 	}
@@ -75,37 +69,6 @@ func openWorkers(ctx context.Context, list string, o options) (*workers, error) 
 	return nil, errors.Join(failed...)
 }
 
-// openPool makes the pool of workers that prefill.
-func (w *workers) openPool() error {
-	if len(w.opts.prefill) == 0 || w.urls[0] == "local:" {
-		return nil
-	}
-	if len(w.opts.prefill) > maxAddresses {
-		return fmt.Errorf("%w: %d executors, at most %d", ErrURL, len(w.opts.prefill), maxAddresses)
-	}
-	var dials []pools.Dial
-	for _, u := range w.opts.prefill {
-		if err := checkURL(u); err != nil {
-			return err
-		}
-		if u == "local:" {
-			return fmt.Errorf("%w: %q in a pool of workers", ErrURL, u)
-		}
-		dials = append(dials, func(ctx context.Context) (transport.Executor, error) { return dial(ctx, u, w.opts) })
-	}
-	w.pool = pools.New(pools.Options{Members: dials, Log: w.opts.logger})
-	return nil
-}
-
-// session opens a session, and lets it prefill in the pool.
-func (w *workers) session(ctx context.Context) (transport.Session, error) {
-	s, err := w.plainSession(ctx)
-	if err != nil || w.pool == nil {
-		return s, err
-	}
-	return w.pool.Session(s), nil
-}
-
 // current is the current executor.
 func (w *workers) current() transport.Executor {
 	if w.fleet != nil {
@@ -119,9 +82,9 @@ func (w *workers) current() transport.Executor {
 // several reports whether there is another executor to switch to.
 func (w *workers) several() bool { return w.fleet != nil || len(w.execs) > 1 }
 
-// plainSession opens a session on the current executor or, if that cannot be
+// session opens a session on the current executor or, if that cannot be
 // reached, on another one.
-func (w *workers) plainSession(ctx context.Context) (transport.Session, error) {
+func (w *workers) session(ctx context.Context) (transport.Session, error) {
 	if !w.several() || !w.opts.recovery {
 		return w.current().NewSession(ctx)
 	}
@@ -230,11 +193,7 @@ func (w *workers) ledger() transport.Snapshot {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var sum transport.Snapshot
-	list := w.execs
-	if w.pool != nil {
-		list = append(slices.Clone(list), w.pool.Executors()...)
-	}
-	for _, x := range list {
+	for _, x := range w.execs {
 		if x != nil { // subtracting a negative adds
 			sum = sum.Sub(transport.Snapshot{}.Sub(x.Ledger().Snapshot()))
 		}
@@ -251,9 +210,6 @@ func (w *workers) close() error {
 	execs := w.execs
 	w.mu.Unlock()
 	var err error
-	if w.pool != nil {
-		err = w.pool.Close()
-	}
 	for _, x := range execs {
 		if x != nil {
 			err = errors.Join(err, x.Close())

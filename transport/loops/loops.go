@@ -42,9 +42,6 @@ func (s *State) Going() (n int) {
 	return n
 }
 
-// Ended reports whether sequence i has ended.
-func (s *State) Ended(i int) bool { return s.done[i] }
-
 // Next takes the tokens of a run and prepares the next one. It returns false
 // when every sequence has ended.
 func (s *State) Next(tokens []byte) (more bool, err error) {
