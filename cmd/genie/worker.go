@@ -160,19 +160,12 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		for _, l := range listeners {
-			_ = l.Close()
-		}
-	}()
+	defer closeAll(listeners)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer endAnyway(ctx, o.join.moving()+o.drain+lastResort, a.giveUp)() // whatever the shutdown waits for
 	if o.stopOnEOF {
-		go func() {
-			_, _ = io.Copy(io.Discard, a.stdin)
-			cancel()
-		}()
+		go a.atEOF(cancel)
 	}
 	log := o.watch.logger(a)
 	opts := worker.Options{Log: log, Lease: o.lease, MaxQueue: o.queue, NoSharedMemory: o.shared == sharedOff}
@@ -213,16 +206,35 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	}
 	defer stopEngine()
 	opts.Engine = worker.ForEngine(e)
-	for i, l := range listeners {
-		if err := a.announce(l, warnings[i], o.json); err != nil {
-			return err
-		}
+	if err := a.announceAll(listeners, warnings, o.json); err != nil {
+		return err
 	}
 	s := worker.New(opts)
 	if err := errors.Join(watch.serves(s), watch.announce(a, o.json)); err != nil {
 		return err
 	}
 	return o.joinAndServe(ctx, newDescribed(s, e, &o, threads, watch.url), listeners, log)
+}
+
+func closeAll(listeners []listener) {
+	for _, l := range listeners {
+		_ = l.Close()
+	}
+}
+
+// atEOF calls stop when standard input has ended.
+func (a *app) atEOF(stop func()) {
+	_, _ = io.Copy(io.Discard, a.stdin)
+	stop()
+}
+
+func (a *app) announceAll(listeners []listener, warnings []string, asJSON bool) error {
+	for i, l := range listeners {
+		if err := a.announce(l, warnings[i], asJSON); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // joinAndServe serves as a member of the fleet, if there is one.

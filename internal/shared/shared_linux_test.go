@@ -17,11 +17,11 @@ import (
 )
 
 // pair is two ends of memory in one process, which map it twice.
-func pair(t *testing.T, ring int) (maker, taker *Memory) {
+func pair(t *testing.T) (maker, taker *Memory) {
 	t.Helper()
 	offer, err := Listen()
 	require.NoError(t, err)
-	maker, proof, err := Present(t.Context(), offer.Name(), ring)
+	maker, proof, err := Present(t.Context(), offer.Name(), MinRing)
 	require.NoError(t, err)
 	taker = offer.Close(proof)
 	require.NotNil(t, taker)
@@ -35,7 +35,7 @@ func pair(t *testing.T, ring int) (maker, taker *Memory) {
 // TestRings sends bytes of random lengths both ways at once, many times the size of
 // a ring.
 func TestRings(t *testing.T) {
-	a, b := pair(t, MinRing)
+	a, b := pair(t)
 	require.Equal(t, MinRing, b.Ring())
 	r := rand.New(rand.NewPCG(1, 2))
 	var sent [2]bytes.Buffer
@@ -104,7 +104,7 @@ func descriptors(t *testing.T, name string) (n int) {
 // TestFreed closes both ends, in the middle of what the other does: later calls
 // are errors, and neither a mapping nor a descriptor is left.
 func TestFreed(t *testing.T) {
-	a, b := pair(t, MinRing)
+	a, b := pair(t)
 	require.Equal(t, 2, mappings(t))
 	require.Zero(t, descriptors(t, "genie"))
 	ended := make(chan error)
@@ -133,7 +133,7 @@ func TestFreed(t *testing.T) {
 // TestLies has a peer say that it took more than was put, or take back what it
 // said.
 func TestLies(t *testing.T) {
-	a, b := pair(t, MinRing)
+	a, b := pair(t)
 	says := func(n uint64) { b.counter(b.inTaken).Store(n) }
 	require.NoError(t, a.Write(make([]byte, 100)))
 	room := func() error {
@@ -155,7 +155,7 @@ func TestLies(t *testing.T) {
 // TestChangingBytes has a peer write to what is being read: what was read is a
 // copy, which does not change any more.
 func TestChangingBytes(t *testing.T) {
-	a, b := pair(t, MinRing)
+	a, b := pair(t)
 	data := bytes.Repeat([]byte{1}, 1000)
 	require.NoError(t, a.Write(data))
 	got := make([]byte, len(data))

@@ -126,10 +126,8 @@ func (st *stream) arrives(t *task) {
 		t.run()
 		return
 	}
-	st.c.wg.Add(1)
-	go func() {
-		defer st.c.wg.Done()
+	st.c.wg.Go(func() {
 		defer st.c.s.guard(st.c.log)
 		t.run()
-	}()
+	})
 }

@@ -77,7 +77,7 @@ func TestDeliverLies(t *testing.T) {
 		want    error
 	}{
 		"no signature":      {func(m *wirepb.Deliver) { m.Signature = nil }, data, transport.ErrTicket},
-		"a short key":       {func(m *wirepb.Deliver) { m.Sender = m.Sender[:31] }, data, transport.ErrTicket},
+		"a short key":       {func(m *wirepb.Deliver) { m.Sender = m.GetSender()[:31] }, data, transport.ErrTicket},
 		"another number":    {func(m *wirepb.Deliver) { m.Ticket++ }, data, transport.ErrTicket},
 		"fewer bytes":       {func(m *wirepb.Deliver) { m.Bytes = 12 }, data[:12], transport.ErrTicket},
 		"more bytes":        {func(m *wirepb.Deliver) { m.Bytes = 20 }, append(data, 0, 0, 0, 0), transport.ErrTicket},
@@ -145,7 +145,7 @@ func TestDeliverStalls(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		for range 1000 { // anything else that arrives lets the worker look
-			time.Sleep(5 * time.Millisecond)
+			<-time.After(5 * time.Millisecond)
 			if _, err := b.wc.Send(t.Context(), &wire.Message{Type: wire.TypePing}); err != nil {
 				return
 			}

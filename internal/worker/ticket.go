@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/genie-sdk/go/transport"
@@ -121,10 +122,5 @@ func (s *session) lets(h transport.Handle) {
 
 // awaits reports whether a call has an input that is still to arrive.
 func (r *call) awaits() bool {
-	for _, h := range r.handles {
-		if r.s.es.Coming(h) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.handles, r.s.es.Coming)
 }

@@ -52,7 +52,7 @@ func launchOf(g *program.Group, ops []op.Op) launch {
 		return launchLinear
 	case program.Attend:
 		return launchAttention
-	case program.Single, program.Convolve:
+	case program.Single, program.Convolve, program.Elementwise:
 	}
 	o := ops[g.Steps[0]]
 	if hasPointwise(o) {
@@ -85,7 +85,7 @@ func workspaceOf(g *program.Group, o op.Op) func(r *run, g *group) int {
 		return linearScratch
 	case program.Attend:
 		return attentionScratch
-	case program.Single, program.Convolve:
+	case program.Single, program.Convolve, program.Elementwise:
 	}
 	return scratches[o.Name()]
 }

@@ -69,14 +69,8 @@ func (c *Client) once(ctx context.Context, r *request) (failed error) {
 	if n := wire.Len(r.payload); n > c.cfg.MaxMessage {
 		return fmt.Errorf("%w: message of %d bytes, the limit is %d", transport.ErrLimit, n, c.cfg.MaxMessage)
 	}
-	if r.order != nil {
-		select {
-		case <-r.order:
-		case <-ctx.Done():
-			return c.cancelled(ctx, r)
-		case <-c.dead:
-			return c.failure()
-		}
+	if err := c.inOrder(ctx, r); err != nil {
+		return err
 	}
 	release := sync.OnceFunc(r.release)
 	defer release()
@@ -133,6 +127,21 @@ func (c *Client) once(ctx context.Context, r *request) (failed error) {
 		return c.sendFailure(ctx, r, err)
 	}
 	return c.abandon(ctx, p, stream)
+}
+
+// inOrder waits until the requests before r have been sent.
+func (c *Client) inOrder(ctx context.Context, r *request) error {
+	if r.order == nil {
+		return nil
+	}
+	select {
+	case <-r.order:
+		return nil
+	case <-ctx.Done():
+		return c.cancelled(ctx, r)
+	case <-c.dead:
+		return c.failure()
+	}
 }
 
 // withdraw ends a call whose payload could not be read. The connection stays

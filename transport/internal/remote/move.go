@@ -120,7 +120,7 @@ func (s *session) send(ctx context.Context, t transport.Ticket, control *wirepb.
 	control.Address, control.Ticket, control.Secret, control.Begun = t.Address, t.ID, t.Secret[:], t.Begun
 	control.Dtype, control.Shape, control.Cause = uint32(t.Spec.DType), dims(t.Spec.Shape), uint32(t.Spec.Cause)
 	return s.call(ctx, &request{
-		typ: wire.TypeSend, order: s.order, control: control, named: control.Handle != nil,
+		typ: wire.TypeSend, order: s.order, control: control, named: control.GetHandle() != nil,
 		again: func() { control.Begun = true },
 	})
 }
@@ -185,8 +185,8 @@ func (d *delivering) attempt(ctx context.Context, c *Client) error {
 		}
 		control.Offset = n
 	}
-	payload := []wire.Segment{{Data: d.data[control.Offset:], Cause: d.t.Spec.Cause}}
-	control.Ask, control.Bytes = false, uint64(len(d.data))-control.Offset
+	payload := []wire.Segment{{Data: d.data[control.GetOffset():], Cause: d.t.Spec.Cause}}
+	control.Ask, control.Bytes = false, uint64(len(d.data))-control.GetOffset()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stall := time.AfterFunc(stallTime, func() {
