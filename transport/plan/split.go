@@ -218,7 +218,6 @@ func (s *splitter) gather(homes map[string]int) error {
 	s.states()
 	s.folds()
 	s.views()
-	s.images()
 	for group, again := s.cycles(); again; group, again = s.cycles() {
 		for i, first := range group {
 			s.union(i, first)
