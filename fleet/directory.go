@@ -9,6 +9,8 @@ import (
 
 // Errors of directories.
 var (
+	// ErrURL is the cause of errors about the URL of an executor or of a directory.
+	ErrURL = errors.New("genie: bad executor URL")
 	// ErrDirectory is a directory that cannot be reached, or does not answer.
 	ErrDirectory = errors.New("genie: the directory cannot be reached")
 	// ErrEntry is an entry of a directory that cannot be: too large, under a wrong

@@ -60,7 +60,7 @@ var (
 	ErrNotDelivered = transport.ErrNotDelivered
 
 	// ErrURL is the cause of errors about an executor's URL.
-	ErrURL = errors.New("genie: bad executor URL")
+	ErrURL = fleet.ErrURL
 	// ErrContextLength is the cause of errors about a prompt that leaves no
 	// room for a token in the model's context.
 	ErrContextLength = errors.New("genie: context length exceeded")

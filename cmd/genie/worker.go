@@ -145,6 +145,7 @@ func (o *workerOptions) check() error {
 	if o.watch.encrypted && o.access.files.Cert == "" {
 		return usagef("--metrics-tls needs --tls-cert and --tls-key")
 	}
+	o.join.advertise = o.peers.advertise
 	if err := o.join.check(); err != nil {
 		return err
 	}

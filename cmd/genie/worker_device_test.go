@@ -27,7 +27,7 @@ func TestWorkerDevice(t *testing.T) {
 		{"cuda", "cpu", `--device: "cuda" is no device; there is cpu, cuda:0`},
 		{"cpu", "skip", `--missing-operators is "skip"; there is cpu, refuse`},
 	} {
-		o := workerOptions{devices: devices, device: tc.device, missing: tc.missing, maxBatch: 1, queue: 1, lease: time.Second, watch: watchOptions{logFormat: "text"}}
+		o := workerOptions{devices: devices, device: tc.device, missing: tc.missing, maxBatch: 1, queue: 1, shared: sharedAuto, lease: time.Second, watch: watchOptions{logFormat: "text"}}
 		err := o.check()
 		if tc.wrong != "" {
 			require.ErrorContains(t, err, tc.wrong)

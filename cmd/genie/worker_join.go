@@ -21,7 +21,7 @@ import (
 // joinFlags say which fleet a worker joins, and how it is reached.
 type joinFlags struct {
 	join      string
-	advertise string
+	advertise string // what the peer flags say
 	zone      string
 	lease     time.Duration
 	move      time.Duration
@@ -30,7 +30,6 @@ type joinFlags struct {
 
 func (o *joinFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.join, "join", "", "directory of a fleet to register in: nats://host:port, tls://host:port or file:///folder")
-	f.StringVar(&o.advertise, "advertise", "", "URL under which clients reach this worker, which the directory shows (default: the first --listen address, which then has to name a host)")
 	f.StringVar(&o.zone, "zone", "", "name of a zone; workers of one zone have fast links between them")
 	f.DurationVar(&o.lease, "join-lease", fleet.DefaultLease, "how long the directory shows this worker after it fell silent")
 	f.DurationVar(&o.move, "move-timeout", 5*time.Second, "how long a worker of a fleet serves its sessions after a signal to stop, so that their clients can move them; it ends when there are none")
@@ -39,20 +38,14 @@ func (o *joinFlags) flags(f *pflag.FlagSet) {
 
 func (o *joinFlags) check() error {
 	switch {
-	case o.join == "" && (o.advertise != "" || o.zone != ""):
-		return usagef("--advertise and --zone need --join")
+	case o.join == "" && o.zone != "":
+		return usagef("--zone needs --join")
 	case o.join == "":
 		return nil
 	case !directoryURL(o.join):
 		return usagef("--join %q is not nats://host:port, tls://host:port or file:///folder", o.join)
 	case o.lease < 100*time.Millisecond || o.lease > time.Hour || o.move < 0:
 		return usagef("--join-lease is %v, --move-timeout is %v", o.lease, o.move)
-	}
-	if o.advertise == "" {
-		return nil
-	}
-	if _, addr, err := parseListen(o.advertise); err != nil || !dialable(addr) {
-		return usagef("--advertise %q is not tcp://host:port or grpc://host:port", o.advertise)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ type peerFlags struct {
 
 func (o *peerFlags) flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.list, "peers", nil, "addresses of the workers to which sessions may send values directly: HOST:PORT, NETWORK/BITS or NETWORK/BITS:PORT; none means that this worker only receives; may be repeated")
-	f.StringVar(&o.advertise, "advertise", "", "address at which other workers reach this one, tcp://host:port or grpc://host:port (default: the one that the client dialled)")
+	f.StringVar(&o.advertise, "advertise", "", "address at which clients of a fleet and other workers reach this one, tcp://host:port or grpc://host:port (default: for a fleet the first --listen address, which then has to name a host; for workers the one that the client dialled)")
 	f.StringVar(&o.tokenFile, "peer-token-file", "", "file of the token that this worker presents to those of --peers")
 	f.BoolVar(&o.tls, "peer-tls", false, "encrypt the connections with those of --peers; implied by the other --peer-tls flags")
 	f.StringVar(&o.files.CA, "peer-tls-ca", "", "PEM file of the authorities that may issue their certificates (default: the system's)")
@@ -56,7 +56,7 @@ func (o *peerFlags) check() error {
 		return nil
 	}
 	u, err := url.Parse(o.advertise)
-	if err != nil || u.Scheme != "tcp" && u.Scheme != "grpc" || u.Port() == "" || u.Hostname() == "" ||
+	if err != nil || u.Scheme != "tcp" && u.Scheme != "grpc" || !dialable(u.Host) ||
 		o.advertise != u.Scheme+"://"+net.JoinHostPort(u.Hostname(), u.Port()) {
 		return usagef("--advertise %q is not tcp://host:port or grpc://host:port", o.advertise)
 	}

@@ -65,10 +65,10 @@ func checkServers(servers string) (encrypt bool, err error) {
 	for _, s := range list {
 		u, err := url.Parse(s)
 		if err != nil || u.Scheme != "nats" && u.Scheme != "tls" || u.Port() == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
-			return false, fmt.Errorf("%w: %q is not nats://host:port or tls://host:port", fleet.ErrDirectory, s)
+			return false, fmt.Errorf("%w: %q is not nats://host:port or tls://host:port", fleet.ErrURL, s)
 		}
 		if u.User != nil { // all users of a machine can read arguments
-			return false, fmt.Errorf("%w: user and password do not belong into a URL", fleet.ErrDirectory)
+			return false, fmt.Errorf("%w: user and password do not belong into a URL", fleet.ErrURL)
 		}
 		encrypt = encrypt || u.Scheme == "tls"
 	}

@@ -125,7 +125,7 @@ func TestUnreachable(t *testing.T) {
 	require.ErrorIs(t, err, fleet.ErrDirectory)
 	for _, url := range []string{"nats://h", "http://h:1", "nats://user:secret@h:1", "nats://h:1/x", "", "nats://h:1,ws://h:1"} {
 		_, err := natskv.Open(url)
-		require.ErrorIs(t, err, fleet.ErrDirectory, url)
+		require.ErrorIs(t, err, fleet.ErrURL, url)
 		require.NotContains(t, err.Error(), "secret")
 	}
 }

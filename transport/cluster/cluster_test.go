@@ -128,3 +128,11 @@ func TestConformanceScattered(t *testing.T) {
 		}
 	}
 }
+
+// TestMembers refuses a cluster without members, and one of too many.
+func TestMembers(t *testing.T) {
+	for _, n := range []int{0, cluster.MaxMembers + 1} {
+		_, err := cluster.New(make([]cluster.Member, n))
+		require.ErrorIs(t, err, transport.ErrLimit)
+	}
+}
