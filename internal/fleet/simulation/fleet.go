@@ -82,7 +82,11 @@ type workerKind struct {
 	times  []Times
 }
 
-func nanoseconds(seconds float64) int64 { return int64(seconds * 1e9) }
+// longest is the virtual time, in nanoseconds, at which a simulation gives up.
+const longest = 400 * 24 * int64(time.Hour)
+
+// nanoseconds are at most what ends a simulation: more would not be a moment.
+func nanoseconds(seconds float64) int64 { return int64(min(seconds*1e9, float64(longest))) }
 
 func moment(at int64) time.Time { return time.Unix(0, at).UTC() }
 
@@ -132,7 +136,7 @@ func newFleet(sc *Scenario, router string, pace float64, measured map[string]Tim
 	tenants := int32(0)
 	for i := range sc.Sessions {
 		g := f.addGroup(i, tenants)
-		tenants += int32(g.Tenants) //nolint:gosec // bounds are checked
+		tenants += int32(g.Tenants)
 	}
 	f.stats.tenants = make([]tenant, tenants)
 	f.schedule()
@@ -145,7 +149,7 @@ func (f *fleet) addWorkers(w *Workers, decoders []steptime.Decoder, measured map
 		return err
 	}
 	k := &workerKind{
-		Workers: *w, first: int32(len(f.workers)), delay: nanoseconds(w.Link.Delay / 1e3), rate: w.Link.Gbit / 8, //nolint:gosec // bounds are checked
+		Workers: *w, first: int32(len(f.workers)), delay: nanoseconds(w.Link.Delay / 1e3), rate: w.Link.Gbit / 8,
 		memory: int64(w.Memory * (1 << 30)), slot: make([]int, len(f.models)),
 	}
 	for i := range k.slot {
@@ -158,12 +162,15 @@ func (f *fleet) addWorkers(w *Workers, decoders []steptime.Decoder, measured map
 			if t, err = decoders[i].Times(device); err != nil {
 				return fmt.Errorf("model %q on %q: %w", name, w.Device, err)
 			}
+			if err := checkTimes(t, w); err != nil {
+				return fmt.Errorf("model %q on %q: %w", name, w.Device, err)
+			}
 		}
 		k.models, k.times, k.slot[i] = append(k.models, i), append(k.times, t), slot
 	}
 	k.speed = f.speed(k)
 	for range w.Count {
-		f.workers = append(f.workers, worker{number: int32(len(f.workers)), kind: k, prompting: none, recent: none, oldest: none}) //nolint:gosec // bounds are checked
+		f.workers = append(f.workers, worker{number: int32(len(f.workers)), kind: k, prompting: none, recent: none, oldest: none})
 	}
 	f.kinds = append(f.kinds, k)
 	return nil
@@ -178,12 +185,12 @@ func (f *fleet) speed(k *workerKind) route.Speed {
 }
 
 func (f *fleet) addGroup(i int, tenant int32) *group {
-	g := &group{Sessions: f.sc.Sessions[i], number: i, tenant: tenant, arrivals: newDraws(f.seed, 1, uint64(i))} //nolint:gosec // not negative
+	g := &group{Sessions: f.sc.Sessions[i], number: i, tenant: tenant, arrivals: newDraws(f.seed, 1, uint64(i))}
 	g.model = f.models[f.sc.model(g.Model)]
 	g.class, _ = route.ParseClass(g.Class)
 	if p := g.Prefixes; p != nil {
-		g.shares, g.tokens, g.prefix = shares(p.Count, p.Skew), int32(p.Tokens), g.model.prefixes //nolint:gosec // bounds are checked
-		g.model.prefixes += int32(p.Count)                                                        //nolint:gosec // bounds are checked
+		g.shares, g.tokens, g.prefix = shares(p.Count, p.Skew), int32(p.Tokens), g.model.prefixes
+		g.model.prefixes += int32(p.Count)
 	}
 	g.Count = min(max(int(float64(g.Count)*f.pace), 1), MaxSessions)
 	f.groups = append(f.groups, g)
@@ -203,7 +210,7 @@ func (f *fleet) schedule() {
 		f.next(f.groups[i])
 	}
 	for i := range f.sc.Drains {
-		f.events.push(nanoseconds(f.sc.Drains[i].At), drainBegins, int32(i), 0) //nolint:gosec // bounds are checked
+		f.events.push(nanoseconds(f.sc.Drains[i].At), drainBegins, int32(i), 0)
 	}
 }
 
