@@ -61,7 +61,7 @@ func TestFleetSimulateRefuses(t *testing.T) {
 	}
 	for file, want := range map[string]string{"missing.json": "missing.json", wrong: "genie: scenario", t.TempDir(): "scenario"} {
 		r := cli(t, "fleet", "simulate", "--scenario", file, "--json")
-		require.Equal(t, exitFailed, r.code, file)
+		require.Equal(t, exitFailure, r.code, file)
 		var report failureReport
 		require.NoError(t, json.Unmarshal([]byte(r.stdout), &report), r.stdout)
 		require.Contains(t, report.Error.Message, want)
