@@ -100,7 +100,8 @@ func CheckEntry(key string, value []byte) error {
 	}
 	for i := range len(key) {
 		c := key[i]
-		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '.' && i > 0 || c == '-') {
+		ok := c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '.' && i > 0 || c == '-'
+		if !ok {
 			return fmt.Errorf("%w: the name %q", ErrEntry, key)
 		}
 	}

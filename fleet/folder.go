@@ -195,13 +195,17 @@ func (w *folderWatch) read(key string) {
 	w.p.Add(Change{Kind: Written, Key: key, Value: value})
 }
 
+// closes reports whether the folder was closed before.
+func (f *Folder) closes() (before bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	before, f.closed = f.closed, true
+	return before
+}
+
 // Close implements [Directory].
 func (f *Folder) Close() error {
-	f.mu.Lock()
-	closed := f.closed
-	f.closed = true
-	f.mu.Unlock()
-	if closed {
+	if f.closes() {
 		return nil
 	}
 	f.end()

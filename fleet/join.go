@@ -94,9 +94,9 @@ func (m *Member) renew(ctx context.Context) {
 	}
 	w := writing{m: m}
 	failing := false
-	for {
+	for said := false; ; {
 		wait := m.o.Lease / 3
-		switch err := w.write(ctx); {
+		switch err := w.write(ctx, said); {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
@@ -112,9 +112,11 @@ func (m *Member) renew(ctx context.Context) {
 			retry.Reset()
 		}
 		t := time.NewTimer(wait)
+		said = false
 		select {
 		case <-t.C:
 		case <-m.say:
+			said = true
 			t.Stop()
 		case <-ctx.Done():
 			t.Stop()
@@ -130,9 +132,10 @@ type writing struct {
 	at   time.Time // when held was written
 }
 
-// write writes the facts, and the filters when they changed or half of their lease is
-// over. Those that change all the time are written with every third of the facts.
-func (w *writing) write(ctx context.Context) error {
+// write writes the facts, and the filters before their lease ends. Filters that
+// changed are written at once when somebody said so, and otherwise not more often than
+// twice in a lease: they are large, and every client reads them.
+func (w *writing) write(ctx context.Context, said bool) error {
 	m := w.m
 	f := m.facts()
 	f.ID = m.id
@@ -147,7 +150,8 @@ func (w *writing) write(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.o.Lease)
 	defer cancel()
 	since := time.Since(w.at)
-	if w.at.IsZero() || since > m.o.Lease || !bytes.Equal(held, w.held) && since > m.o.Lease/2 {
+	changed := !bytes.Equal(held, w.held) && (said || since > m.o.Lease/2)
+	if w.at.IsZero() || since > 2*m.o.Lease || changed {
 		if err := m.dir.Put(ctx, heldPrefix+m.id, held, 4*m.o.Lease); err != nil {
 			return err
 		}

@@ -65,23 +65,30 @@ func errDirectoryClosed() error { return fmt.Errorf("%w: directory", transport.E
 
 // Watch implements [Directory].
 func (m *Memory) Watch(context.Context) (Watch, error) {
+	var p *Pending
+	p = NewPending(func() { m.forget(p) })
+	return p, m.show(p)
+}
+
+// show fills a watch and remembers it.
+func (m *Memory) show(p *Pending) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
-		return nil, errDirectoryClosed()
+		return errDirectoryClosed()
 	}
-	var p *Pending
-	p = NewPending(func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.watches, p)
-	})
 	for k, v := range m.entries {
 		p.Add(Change{Kind: Written, Key: k, Value: v})
 	}
 	p.Add(Change{Kind: Synced})
 	m.watches[p] = struct{}{}
-	return p, nil
+	return nil
+}
+
+func (m *Memory) forget(p *Pending) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.watches, p)
 }
 
 // Close implements [Directory]. Watches end.

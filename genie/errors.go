@@ -3,6 +3,8 @@ package genie
 import (
 	"errors"
 
+	"github.com/genie-sdk/go/fleet"
+	"github.com/genie-sdk/go/fleet/route"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
@@ -41,6 +43,19 @@ var (
 	ErrUnauthenticated = transport.ErrUnauthenticated
 	ErrPermission      = transport.ErrPermission
 	ErrQuota           = transport.ErrQuota
+
+	ErrDirectory = fleet.ErrDirectory
+	ErrNoWorker  = route.ErrNoWorker
+	ErrLate      = route.ErrLate
+	ErrEntry     = fleet.ErrEntry
+	ErrFacts     = route.ErrFacts
+	ErrFull      = route.ErrFull
+	ErrFilter    = route.ErrFilter
+	ErrClass     = route.ErrClass
+
+	ErrNoPeer       = transport.ErrNoPeer
+	ErrTicket       = transport.ErrTicket
+	ErrNotDelivered = transport.ErrNotDelivered
 
 	// ErrURL is the cause of errors about an executor's URL.
 	ErrURL = errors.New("genie: bad executor URL")

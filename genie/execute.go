@@ -27,7 +27,7 @@ func (s *Session) prepare(ctx context.Context, l *loop, p *plan.Plan) (transport
 // prepareRemote prepares a plan on the executor.
 func (s *Session) prepareRemote(ctx context.Context, p *plan.Plan, g *lazy.Graph) (transport.PlanRef, error) {
 	ctx, span := s.c.span(ctx, "genie.Prepare", p)
-	ref, err := s.remote.Prepare(ctx, p, g, s.c.opts.progress)
+	ref, err := s.remote.Prepare(ctx, p, g, s.progress())
 	span.End(err)
 	return ref, err
 }

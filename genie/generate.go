@@ -127,6 +127,9 @@ func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) 
 	}
 	defer s.leave()
 	before := s.c.Ledger()
+	if err := s.startsOver(ctx, g.batch*(g.pads[0]+len(r.Prompts[0])), r.MaxNew); err != nil {
+		return nil, err
+	}
 	if err := g.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -380,18 +383,6 @@ func (g *generation) accept(next []int32) error {
 		case g.lm.Context > 0 && len(g.r.Prompts[i])+len(g.out.Tokens[i]) > g.lm.Context:
 			g.done[i], g.out.Reasons[i] = true, FinishContext
 		}
-	}
-	return nil
-}
-
-// taken is accept for the tokens of a loop on the executor: errEnough stops a
-// loop that the caller has ended.
-func (g *generation) taken(next []int32) error {
-	if err := g.accept(next); err != nil {
-		return err
-	}
-	if g.early && g.finished() {
-		return errEnough
 	}
 	return nil
 }

@@ -43,6 +43,11 @@ type Client struct {
 //
 // Of several workers, separated by commas, the first that can be reached is
 // used, and another one when it is lost (see [WithRecovery]).
+//
+// The URL of a directory, "file:///folder" or one that [WithDirectory] opens, is a
+// fleet: each session goes to the worker that suits what it runs, and to another one
+// when that is lost or drains. Stats and Executor are then those of the worker that
+// was used last.
 func Open(ctx context.Context, executor string, opts ...Option) (*Client, error) {
 	o := defaults(opts)
 	w, err := openWorkers(ctx, executor, o)

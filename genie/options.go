@@ -6,6 +6,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/genie-sdk/go/fleet"
+	"github.com/genie-sdk/go/fleet/route"
 	"github.com/genie-sdk/go/internal/measure"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
@@ -31,6 +33,10 @@ type options struct {
 	retry bool // retry what an overloaded worker refused
 
 	measured *measure.Policy // of a measurement; nil for none
+
+	directory func(url string) (fleet.Directory, error) // nil for none
+	class     route.Class
+	routing   route.Policy // nil for the default
 }
 
 func defaults(opts []Option) options {

@@ -65,6 +65,18 @@ func (g *generation) pipelined(ctx context.Context) (bool, error) {
 	return true, err
 }
 
+// taken is accept for the tokens of a loop on the executor: errEnough stops a
+// loop that the caller has ended.
+func (g *generation) taken(next []int32) error {
+	if err := g.accept(next); err != nil {
+		return err
+	}
+	if g.early && g.finished() {
+		return errEnough
+	}
+	return g.leavesWorker()
+}
+
 // start begins the generation again.
 func (g *generation) start() {
 	g.s.forget()
@@ -118,6 +130,9 @@ func (s *Session) prepareAll(ctx context.Context, profiles []semantic.Profile, o
 	}
 	l, err := s.loop(ctx, g)
 	if err != nil {
+		return err
+	}
+	if err := s.settle(ctx, l); err != nil {
 		return err
 	}
 	for replays := 0; ; replays++ {

@@ -67,13 +67,15 @@ func (s *Session) rebuild(ctx context.Context, cause error) (err error) {
 	defer func() { span.End(err) }()
 	s.lost = cause
 	s.leaveRemote(ctx)
-	r, err := s.c.workers.session(ctx)
+	s.depart(cause)
+	r, err := s.c.open(ctx, &s.home)
 	if err != nil {
 		return err
 	}
-	s.c.opts.logger.Warn("session rebuilt", "error", cause)
+	s.c.opts.logger.Log(ctx, rebuiltLevel(cause), "session rebuilt", "error", cause)
 	if !s.useRemote(r) {
 		_ = r.Close()
+		s.depart(nil)
 		return errSessionClosed()
 	}
 	s.fresh, s.stale, s.lost = true, false, nil
@@ -139,7 +141,10 @@ func (g *generation) goOn(ctx context.Context, err error) error {
 		if losses++; losses > maxReplays {
 			return err
 		}
-		next, failed := g.replay(ctx, err)
+		next, moved, failed := g.moves(ctx, err)
+		if !moved && failed == nil {
+			next, failed = g.replay(ctx, err)
+		}
 		if failed != nil {
 			return failed
 		}

@@ -37,6 +37,9 @@ type Session struct {
 	stale  bool  // the executor has state that the client has forgotten
 	warned bool  // of references of operators
 	lost   error // why remote is gone, until another one is open
+	home   home  // in a fleet
+
+	retains bool // it may have retained values, which do not move
 
 	mu     sync.Mutex
 	closed bool
@@ -47,11 +50,11 @@ type Session struct {
 
 // NewSession opens a session on the executor.
 func (c *Client) NewSession(ctx context.Context) (*Session, error) {
-	r, err := c.workers.session(ctx)
-	if err != nil {
+	s := &Session{c: c, turn: oneToken(), ended: make(chan struct{}), loops: &perGraph[loop]{}}
+	var err error
+	if s.remote, err = c.open(ctx, &s.home); err != nil {
 		return nil, err
 	}
-	s := &Session{c: c, remote: r, turn: oneToken(), ended: make(chan struct{}), loops: &perGraph[loop]{}}
 	// One that is dropped without Close leaves nothing behind with its graphs.
 	runtime.AddCleanup(s, (*perGraph[loop]).done, s.loops)
 	return s, nil
@@ -152,6 +155,10 @@ func (s *Session) runNow(ctx context.Context, feed Feed, keep bool, outputs []*l
 	if err != nil {
 		return nil, err
 	}
+	if err := s.settle(ctx, l); err != nil {
+		return nil, err
+	}
+	s.retains = s.retains || keep
 	for replays := 0; ; replays++ {
 		out, err := s.runHere(ctx, l, feed, keep, outputs)
 		if replays == maxReplays || !s.c.recovers(ctx, err) || l.gone != nil {

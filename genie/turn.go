@@ -94,6 +94,7 @@ func (s *Session) Close() error {
 	if remote == nil {
 		return nil
 	}
+	defer s.depart(nil)
 	return remote.Close()
 }
 

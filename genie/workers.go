@@ -19,8 +19,9 @@ const maxAddresses = 64
 // workers are the executors that a client may use, one at a time: when the
 // current one is lost, sessions are opened on the next that can be reached.
 type workers struct {
-	urls []string // empty for an executor that the caller made
-	opts options
+	urls  []string // empty for an executor that the caller made
+	opts  options
+	fleet *members // nil unless a directory says which executors there are
 
 	mu     sync.Mutex
 	closed bool
@@ -31,6 +32,13 @@ type workers struct {
 // openWorkers connects to the first of a list of executors, separated by commas,
 // that can be reached.
 func openWorkers(ctx context.Context, list string, o options) (*workers, error) {
+	if isDirectory(list) {
+		f, err := openFleet(ctx, list, o)
+		if err != nil {
+			return nil, err
+		}
+		return &workers{opts: o, fleet: f}, nil
+	}
 	w := &workers{urls: strings.Split(list, ","), opts: o}
 	if len(w.urls) > maxAddresses {
 		return nil, fmt.Errorf("%w: %d executors, at most %d", ErrURL, len(w.urls), maxAddresses)
@@ -63,13 +71,16 @@ func openWorkers(ctx context.Context, list string, o options) (*workers, error) 
 
 // current is the current executor.
 func (w *workers) current() transport.Executor {
+	if w.fleet != nil {
+		return w.fleet.current()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.execs[w.at]
 }
 
 // several reports whether there is another executor to switch to.
-func (w *workers) several() bool { return len(w.execs) > 1 }
+func (w *workers) several() bool { return w.fleet != nil || len(w.execs) > 1 }
 
 // session opens a session on the current executor or, if that cannot be
 // reached, on another one.
@@ -176,6 +187,9 @@ func (w *workers) next() {
 
 // ledger is the sum over all executors.
 func (w *workers) ledger() transport.Snapshot {
+	if w.fleet != nil {
+		return w.fleet.ledger()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var sum transport.Snapshot
@@ -188,6 +202,9 @@ func (w *workers) ledger() transport.Snapshot {
 }
 
 func (w *workers) close() error {
+	if w.fleet != nil {
+		return w.fleet.close()
+	}
 	w.mu.Lock()
 	w.closed = true
 	execs := w.execs

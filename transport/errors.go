@@ -59,6 +59,9 @@ var codes = []struct {
 }{
 	{26, ErrUnknownOperator}, // before the cause that it wraps
 	{27, ErrOperator},        // before what it returned
+	{28, ErrNoPeer},          // these before why
+	{30, ErrNotDelivered},
+	{29, ErrTicket},
 	{1, ErrInvalidPlan},
 	{2, ErrShape},
 	{3, ErrDType},

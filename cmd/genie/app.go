@@ -95,7 +95,7 @@ and moves only what has to move.
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(
-		a.demoCommand(), a.workerCommand(), a.generateCommand(), a.classifyCommand(), a.runCommand(), a.vqaCommand(), a.explainCommand(),
+		a.demoCommand(), a.workerCommand(), a.fleetCommand(), a.generateCommand(), a.classifyCommand(), a.runCommand(), a.vqaCommand(), a.explainCommand(),
 		a.healthCommand(), a.topCommand(), a.modelsCommand(), a.doctorCommand(), a.benchCommand(), a.tokenCommand(), a.versionCommand(),
 	)
 	return root

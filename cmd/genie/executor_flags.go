@@ -2,10 +2,12 @@ package main
 
 import (
 	"crypto/tls"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/pflag"
 
+	"github.com/genie-sdk/go/fleet"
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/transport/credentials"
 )
@@ -58,12 +60,14 @@ type secureFlags struct {
 	tlsFlags
 	tokenFile string
 	insecure  bool
+	directory directoryFlags
 }
 
 func (o *secureFlags) flags(f *pflag.FlagSet, target string) {
 	o.tlsFlags.flags(f, target)
 	f.StringVar(&o.tokenFile, "token-file", "", "file of this client's token (default: the file that "+tokenFileEnv+" names, or the token in "+tokenEnv+")")
 	f.BoolVar(&o.insecure, "insecure", false, "send the token over the network without TLS")
+	o.directory.flags(f)
 }
 
 // credentials are the flags as credentials of an executor.
@@ -91,7 +95,9 @@ func (o *secureFlags) options() ([]genie.Option, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []genie.Option
+	out := []genie.Option{genie.WithDirectory(func(url string) (fleet.Directory, error) {
+		return o.directory.open(url, slog.New(slog.DiscardHandler))
+	})}
 	if c.Files != nil {
 		out = append(out, genie.WithTLSFiles(*c.Files))
 	}

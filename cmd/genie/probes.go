@@ -38,48 +38,52 @@ func fastest(ctx context.Context, n int, f func(thread int)) time.Duration {
 // checkReads measures the rate of memory reads, which limits decoding.
 func checkReads(ctx context.Context) check {
 	const bytes = 256 << 20 // more than caches hold
-	data := make([]float32, bytes/4)
-	for i := range data {
-		data[i] = 1
-	}
-	rate := func(threads int) float64 {
-		part := len(data) / threads
-		sums := make([]float32, threads)
-		d := fastest(ctx, threads, func(i int) { sums[i] = kernels.Sum(data[i*part : (i+1)*part]) })
-		return float64(4*part*threads) / d.Seconds()
-	}
-	one, all := rate(1), rate(runtime.GOMAXPROCS(0))
+	one, all := reads(ctx, 1, bytes), reads(ctx, runtime.GOMAXPROCS(0), bytes)
 	return check{
 		"memory reads", statusOK, fmt.Sprintf("%.1f GB/s on one thread, %.1f GB/s on %d", one/1e9, all/1e9, runtime.GOMAXPROCS(0)),
 		map[string]any{"one_thread_bytes_per_s": one, "bytes_per_s": all},
 	}
 }
 
+// reads is the rate at which threads read memory of the given size, in B/s.
+func reads(ctx context.Context, threads, bytes int) float64 {
+	data := make([]float32, bytes/4)
+	for i := range data {
+		data[i] = 1
+	}
+	part := len(data) / threads
+	sums := make([]float32, threads)
+	d := fastest(ctx, threads, func(i int) { sums[i] = kernels.Sum(data[i*part : (i+1)*part]) })
+	return float64(4*part*threads) / d.Seconds()
+}
+
 // checkProducts measures the rate of float32 matrix products with operands in a
 // cache, which limits prefill.
 func checkProducts(ctx context.Context) check {
-	const m, n, k = 96, 1024, 512
-	rate := func(threads int) float64 {
-		panels := kernels.Panels(n)
-		a, b := make([]float32, m*k), make([]float32, k*n)
-		for i := range a {
-			a[i] = float32(i%7) - 3
-		}
-		for i := range b {
-			b[i] = float32(i%5) - 2
-		}
-		packed, c := make([]float32, kernels.PackedLen(k, n)), make([]float32, m*n)
-		kernels.Pack(packed, b, n, 1, k, n)
-		d := fastest(ctx, threads, func(i int) {
-			kernels.GemmPacked(c, n, a, k, packed, m, n, k, i*panels/threads, (i+1)*panels/threads, nil)
-		})
-		return 2 * m * n * k / d.Seconds()
-	}
-	one, all := rate(1), rate(runtime.GOMAXPROCS(0))
+	one, all := products(ctx, 1), products(ctx, runtime.GOMAXPROCS(0))
 	return check{
 		"matrix products", statusOK, fmt.Sprintf("%.0f GFLOP/s on one thread, %.0f GFLOP/s on %d", one/1e9, all/1e9, runtime.GOMAXPROCS(0)),
 		map[string]any{"one_thread_flops": one, "flops": all},
 	}
+}
+
+// products is the rate of float32 matrix products with operands in a cache, in FLOP/s.
+func products(ctx context.Context, threads int) float64 {
+	const m, n, k = 96, 1024, 512
+	panels := kernels.Panels(n)
+	a, b := make([]float32, m*k), make([]float32, k*n)
+	for i := range a {
+		a[i] = float32(i%7) - 3
+	}
+	for i := range b {
+		b[i] = float32(i%5) - 2
+	}
+	packed, c := make([]float32, kernels.PackedLen(k, n)), make([]float32, m*n)
+	kernels.Pack(packed, b, n, 1, k, n)
+	d := fastest(ctx, threads, func(i int) {
+		kernels.GemmPacked(c, n, a, k, packed, m, n, k, i*panels/threads, (i+1)*panels/threads, nil)
+	})
+	return 2 * m * n * k / d.Seconds()
 }
 
 // checkLoopback measures TCP within this machine, the limit for a worker on it.

@@ -24,26 +24,34 @@ type topOptions struct {
 	once     bool
 	json     bool
 	tls      tlsFlags
+
+	directory directoryFlags
 }
 
 func (a *app) topCommand() *cobra.Command {
 	var o topOptions
 	cmd := &cobra.Command{
 		Use:   "top URL",
-		Short: "Watch a worker: sessions, rates, memory, bytes by cause",
+		Short: "Watch a worker, or all of a fleet: sessions, rates, memory, bytes by cause",
 		Long: `top shows the activity of a worker, from its metrics, until q or Ctrl-C. URL is
 the worker's --metrics address, https:// with --metrics-tls. Rates are averages
-over one interval. On a terminal, top waits for a worker that becomes unreachable.`,
+over one interval. On a terminal, top waits for a worker that becomes unreachable.
+
+With the URL of a fleet's directory (nats://host:port, tls://host:port or
+file:///folder) it shows all of its workers, one a line, from what they say there.`,
 		Example: "  genie top http://127.0.0.1:9090\n  genie top http://127.0.0.1:9090 --once --json\n" +
-			"  genie top https://worker.example:9090 --tls-ca ca.pem",
+			"  genie top https://worker.example:9090 --tls-ca ca.pem\n  genie top nats://127.0.0.1:4222",
 		Args: oneArg("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.interval < 10*time.Millisecond {
+				return usagef("--interval is %v, not at least 10ms", o.interval)
+			}
+			if directoryURL(args[0]) {
+				return a.topFleet(cmd.Context(), args[0], o)
+			}
 			at, err := metricsURL(args[0], o.tls.given())
 			if err != nil {
 				return err
-			}
-			if o.interval < 10*time.Millisecond {
-				return usagef("--interval is %v, not at least 10ms", o.interval)
 			}
 			client, err := o.tls.httpClient(at)
 			if err != nil {
@@ -57,6 +65,7 @@ over one interval. On a terminal, top waits for a worker that becomes unreachabl
 	f.BoolVar(&o.once, "once", false, "show one table, for one interval, and exit")
 	f.BoolVar(&o.json, "json", false, "print one JSON object per interval instead of a table")
 	o.tls.flags(f, "URL")
+	o.directory.flags(f)
 	return cmd
 }
 

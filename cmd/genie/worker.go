@@ -43,6 +43,7 @@ type workerOptions struct {
 	access    accessFlags
 	drain     time.Duration
 	watch     watchOptions
+	join      joinFlags
 }
 
 func (a *app) workerCommand() *cobra.Command {
@@ -89,6 +90,7 @@ it at once.`,
 	f.BoolVar(&o.json, "json", false, `print {"listening": URL, "pid": N} lines`)
 	f.DurationVar(&o.drain, "drain-timeout", 30*time.Second, "how long running requests may take to finish after a signal to stop")
 	o.watch.flags(f)
+	o.join.flags(f)
 	return cmd
 }
 
@@ -121,6 +123,9 @@ func (o *workerOptions) check() error {
 	if o.watch.encrypted && o.access.files.Cert == "" {
 		return usagef("--metrics-tls needs --tls-cert and --tls-key")
 	}
+	if err := o.join.check(); err != nil {
+		return err
+	}
 	return o.watch.check()
 }
 
@@ -140,7 +145,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer endAnyway(ctx, o.drain+lastResort, a.giveUp)() // whatever the shutdown waits for
+	defer endAnyway(ctx, o.join.moving()+o.drain+lastResort, a.giveUp)() // whatever the shutdown waits for
 	if o.stopOnEOF {
 		go func() {
 			_, _ = io.Copy(io.Discard, a.stdin)
@@ -187,7 +192,17 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	if err := errors.Join(watch.serves(s), watch.announce(a, o.json)); err != nil {
 		return err
 	}
-	return serve(ctx, s, listeners, o.drain)
+	return o.joinAndServe(ctx, newDescribed(s, e, &o, threads, watch.url), listeners, log)
+}
+
+// joinAndServe serves as a member of the fleet, if there is one.
+func (o *workerOptions) joinAndServe(ctx context.Context, w *described, listeners []listener, log *slog.Logger) error {
+	j, err := o.join.start(ctx, w, listeners, log)
+	if err != nil {
+		return err
+	}
+	defer j.leave()
+	return serve(ctx, w.server, listeners, o.drain, j.drain)
 }
 
 // engine makes the worker's engine with its limits. The process's heap keeps
@@ -259,9 +274,9 @@ func (a *app) announce(l listener, warning string, asJSON bool) error {
 	return a.printf("listening %s\n", l.url())
 }
 
-// serve serves all listeners until ctx ends or one fails, and then drains the
-// running requests.
-func serve(ctx context.Context, s *worker.Server, listeners []listener, drain time.Duration) error {
+// serve serves all listeners until ctx ends or one fails. It then lets sessions move to
+// other workers, and drains the running requests.
+func serve(ctx context.Context, s *worker.Server, listeners []listener, drain time.Duration, move func()) error {
 	failed := make(chan error, len(listeners))
 	var serving sync.WaitGroup
 	for _, l := range listeners {
@@ -278,6 +293,7 @@ func serve(ctx context.Context, s *worker.Server, listeners []listener, drain ti
 	var err error
 	select {
 	case <-ctx.Done():
+		move()
 	case err = <-failed:
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)

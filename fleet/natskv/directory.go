@@ -237,9 +237,9 @@ func (k *KV) Put(ctx context.Context, key string, value []byte, lease time.Durat
 	if _, err := k.kv(ctx); err != nil {
 		return err
 	}
-	seconds := max((lease+time.Second-1)/time.Second, 1)
+	life := max((lease + time.Second - 1).Truncate(time.Second), time.Second)
 	subject := "$KV." + k.o.bucket + "." + key
-	if _, err := k.js.Publish(ctx, subject, value, jetstream.WithMsgTTL(seconds*time.Second)); err != nil {
+	if _, err := k.js.Publish(ctx, subject, value, jetstream.WithMsgTTL(life)); err != nil {
 		k.forget()
 		return k.unreachable(err)
 	}
@@ -281,4 +281,9 @@ func (k *KV) Close() error {
 	k.wg.Wait()
 	k.nc.Close()
 	return nil
+}
+
+// Opener is [Open] for genie.WithDirectory.
+func Opener(opts ...Option) func(url string) (fleet.Directory, error) {
+	return func(url string) (fleet.Directory, error) { return Open(url, opts...) }
 }

@@ -250,7 +250,8 @@ func answer(c net.Conn, script []string) {
 	_, _ = c.Write([]byte(script[0]))
 	lines := bufio.NewScanner(c)
 	for _, part := range script[1:] {
-		for lines.Scan() && lines.Text() != "PING" {
+		for more := true; more; {
+			more = lines.Scan() && lines.Text() != "PING"
 		}
 		_, _ = c.Write([]byte(part))
 	}

@@ -55,7 +55,7 @@ type Cost struct {
 	State   float64 // sending carried state from the worker that has it
 	Prefill float64 // computing the tokens whose state is nowhere near
 	Decode  float64 // generating
-	Link    float64 // the way there and back, once a token
+	Link    float64 // the way there and back
 }
 
 // First is the time to the first token.

@@ -73,7 +73,7 @@ func FuzzFilter(f *testing.F) {
 		}
 		again, err := filter.MarshalBinary()
 		require.NoError(t, err)
-		require.Equal(t, len(data), len(again))
+		require.Len(t, again, len(data))
 		filter.Has(1)
 	})
 }

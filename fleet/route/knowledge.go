@@ -1,6 +1,9 @@
 package route
 
-import "container/list"
+import (
+	"container/list"
+	"slices"
+)
 
 // holdersOfBlock is how many workers are remembered for one block: those that got it
 // last.
@@ -32,8 +35,7 @@ func newKnowledge(most int) *knowledge {
 // learn remembers all blocks of a prefix for a worker.
 func (k *knowledge) learn(prefix []Key, serial int64) {
 	prefix = prefix[:min(len(prefix), MaxBlocks, k.most)]
-	for i := len(prefix) - 1; i >= 0; i-- { // the first block is the last to be forgotten
-		key := prefix[i]
+	for _, key := range slices.Backward(prefix) { // the first block is the last to be forgotten
 		if e, ok := k.blocks[key]; ok {
 			k.recent.MoveToFront(e)
 			e.Value.(*block).add(serial)

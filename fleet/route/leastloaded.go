@@ -19,7 +19,7 @@ func (p *LeastLoaded) Route(t *Table, r Request, now time.Time) (Decision, error
 		return Decision{}, ErrNoWorker
 	}
 	p.draw = mix(p.draw)
-	at, best := int(within(p.draw, uint64(n))), -1 //nolint:gosec // below n
+	at, best := int(within(p.draw, uint64(n))), -1
 	for i := range n {
 		j := (at + i) % n
 		e := &t.entries[j]

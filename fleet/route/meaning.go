@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -152,17 +153,14 @@ func (m *Meaning) candidates(t *Table, r *Request) {
 	}
 	for tries := 0; len(m.cands) < m.o.Candidates && tries < 2*m.o.Candidates; tries++ {
 		m.draw = mix(m.draw)
-		m.add(int(within(m.draw, uint64(n)))) //nolint:gosec // below n
+		m.add(int(within(m.draw, uint64(n))))
 	}
 }
 
 func (m *Meaning) add(i int) {
-	for _, c := range m.cands {
-		if c == i {
-			return
-		}
+	if !slices.Contains(m.cands, i) {
+		m.cands = append(m.cands, i)
 	}
-	m.cands = append(m.cands, i)
 }
 
 // predict is what the request costs on a worker, and whether the worker can take it.
@@ -172,7 +170,7 @@ func (m *Meaning) predict(t *Table, r *Request, i, home int, now time.Time) (Dec
 		return Decision{}, false
 	}
 	d := Decision{Worker: e.w.ID, Address: e.w.Address, index: i}
-	missing := e.lacks(r.Model, now)
+	missing := t.lacks(e, r.Model, now)
 	if missing > e.w.Memory && e.w.Memory > 0 {
 		return Decision{}, false
 	}
@@ -184,7 +182,7 @@ func (m *Meaning) predict(t *Table, r *Request, i, home int, now time.Time) (Dec
 	left := max(r.Tokens-d.Reused, 0)
 	d.Cost.Prefill = e.prefill(r.Model, left)
 	d.Cost.Decode = e.decode(r.Model, r.Expected, r.Tokens)
-	d.Cost.Link = 2 * e.w.Link.Delay.Seconds() * float64(1+r.Expected)
+	d.Cost.Link = 2 * e.w.Link.Delay.Seconds() // tokens follow each other without waiting for an answer
 	if d.Reason == ByLoad && missing == 0 && r.Model != nil && len(r.Model.Weights) > 0 {
 		d.Reason = ByWeights
 	}
@@ -198,7 +196,7 @@ func (m *Meaning) predict(t *Table, r *Request, i, home int, now time.Time) (Dec
 // sent, or it is computed again.
 func (m *Meaning) state(t *Table, r *Request, d *Decision, home int, now time.Time) {
 	e := &t.entries[d.index]
-	if d.index == home {
+	if d.index == home && r.HomeTokens > 0 {
 		d.Reused, d.Reason = max(r.HomeTokens, e.reuses(r, m.known, now)), ByState
 		return
 	}

@@ -35,7 +35,7 @@ func Blocks(model plan.Hash, secret []byte, tokens []int) []Key {
 	for i := range keys {
 		text = append(text[:0], state[:]...)
 		for _, t := range tokens[i*BlockTokens : (i+1)*BlockTokens] {
-			text = binary.LittleEndian.AppendUint64(text, uint64(t)) //nolint:gosec // only its bits count
+			text = binary.LittleEndian.AppendUint64(text, uint64(t))
 		}
 		state = sha256.Sum256(text)
 		keys[i] = Key(binary.LittleEndian.Uint64(state[:8]))

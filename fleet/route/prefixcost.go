@@ -32,7 +32,7 @@ func (p *PrefixCost) Route(t *Table, r Request, now time.Time) (Decision, error)
 	}
 	p.known = t.known.longest(r.Prefix, p.known[:0])
 	p.draw = mix(p.draw)
-	at, least := int(within(p.draw, uint64(n))), 0.0 //nolint:gosec // below n
+	at, least := int(within(p.draw, uint64(n))), 0.0
 	best := Decision{index: -1}
 	prompt := float64(r.Tokens) / BlockTokens
 	for i := range n {

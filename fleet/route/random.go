@@ -23,7 +23,7 @@ func (t *Table) firstFrom(place uint64, r *Request, now time.Time) (Decision, er
 	if n == 0 {
 		return Decision{}, ErrNoWorker
 	}
-	at := int(within(place, uint64(n))) //nolint:gosec // below n
+	at := int(within(place, uint64(n)))
 	for i := range n {
 		if j := (at + i) % n; t.entries[j].takes(r, now) {
 			return t.to(j, ByRule), nil

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sort"
 	"time"
+
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // ErrFull is a table that has no place for another worker.
@@ -38,6 +40,7 @@ type Table struct {
 	known   *knowledge
 	ring    []point // sorted; nil after a change
 	serial  int64   // of names in known
+	models  map[plan.Hash]map[int64]struct{}
 }
 
 // entry is one worker.
@@ -70,7 +73,7 @@ func NewTable(o TableOptions) *Table {
 	if o.FilterBytes <= 0 {
 		o.FilterBytes = 256 << 20
 	}
-	return &Table{most: o.Workers, room: o.FilterBytes, index: map[string]int{}, serials: map[int64]int{}, known: newKnowledge(o.Knowledge)}
+	return &Table{most: o.Workers, room: o.FilterBytes, index: map[string]int{}, serials: map[int64]int{}, known: newKnowledge(o.Knowledge), models: map[plan.Hash]map[int64]struct{}{}}
 }
 
 // Put adds a worker, or replaces its facts. What was sent to it before is in the
@@ -122,6 +125,9 @@ func (t *Table) Remove(id string) {
 	last := len(t.entries) - 1
 	t.fit(&t.entries[i].w, &Worker{})
 	delete(t.serials, t.entries[i].serial)
+	for _, at := range t.models {
+		delete(at, t.entries[i].serial)
+	}
 	t.entries[i] = t.entries[last]
 	t.entries[last] = entry{}
 	t.entries = t.entries[:last]
@@ -185,11 +191,44 @@ func (t *Table) Learn(id string, prefix []Key) {
 	}
 }
 
+// maxModels bounds the models whose places are remembered.
+const maxModels = 1 << 10
+
+// LearnModel says that a worker holds the weights of a model, because they were sent
+// there or found there.
+func (t *Table) LearnModel(id string, m *Model) {
+	i, ok := t.index[id]
+	if !ok || m == nil {
+		return
+	}
+	at := t.models[m.Key]
+	if at == nil {
+		if len(t.models) >= maxModels {
+			clear(t.models)
+		}
+		at = map[int64]struct{}{}
+		t.models[m.Key] = at
+	}
+	at[t.entries[i].serial] = struct{}{}
+}
+
+// SetLink is what this client measured of the way to a worker.
+func (t *Table) SetLink(id string, l Link) {
+	if i, ok := t.index[id]; ok && rate(l.Rate) && l.Delay >= 0 {
+		t.entries[i].w.Link = l
+	}
+}
+
 // Distrust says that a worker lacked what its facts said it holds: until then only
 // what this client sent there counts.
 func (t *Table) Distrust(id string, until time.Time) {
-	if i, ok := t.index[id]; ok {
-		t.entries[i].distrust = until
+	i, ok := t.index[id]
+	if !ok {
+		return
+	}
+	t.entries[i].distrust = until
+	for _, at := range t.models {
+		delete(at, t.entries[i].serial)
 	}
 }
 
@@ -224,9 +263,21 @@ func (e *entry) takes(r *Request, now time.Time) bool {
 	return !e.w.Draining && !now.Before(e.avoid) && (r.Path == "" || e.w.Path == "" || r.Path == e.w.Path)
 }
 
+// Lacks is the bytes of a model's weights that would have to be sent to a worker: all
+// of one that is not there.
+func (t *Table) Lacks(id string, m *Model, now time.Time) int64 {
+	if i, ok := t.index[id]; ok {
+		return t.lacks(&t.entries[i], m, now)
+	}
+	return m.Bytes
+}
+
 // lacks is the bytes of weights that would have to be sent to the worker.
-func (e *entry) lacks(m *Model, now time.Time) int64 {
+func (t *Table) lacks(e *entry, m *Model, now time.Time) int64 {
 	if m == nil {
+		return 0
+	}
+	if _, ok := t.models[m.Key][e.serial]; ok {
 		return 0
 	}
 	if !e.weights || now.Before(e.distrust) {

@@ -96,11 +96,11 @@ func (w *Worker) Check() error {
 	return w.Load.check()
 }
 
-func (l *Load) check() error {
+func (l Load) check() error {
 	counts := append([]int{l.Sessions, l.Running}, l.Waiting[:]...)
 	for _, n := range counts {
 		if n < 0 || n > MaxRuns {
-			return fmt.Errorf("%w: load %+v", ErrFacts, *l)
+			return fmt.Errorf("%w: load %+v", ErrFacts, l)
 		}
 	}
 	for _, s := range l.Wait {

@@ -117,6 +117,11 @@ func (e *Engine) counted() transport.Stats {
 	return transport.Stats{Sessions: int64(len(e.sessions)), Plans: int64(len(e.programs)), Kernels: e.kernels()}
 }
 
+// Held lists the content of the weights that the engine holds, each layout of one
+// once. It changed only if Stats.WeightsSent or Stats.WeightEvictions did, or the
+// device was opened anew.
+func (e *Engine) Held() []plan.Hash { return e.current.Load().store.hashes() }
+
 // Stats reports what the engine has done and holds.
 func (e *Engine) Stats() transport.Stats {
 	st := e.counted()

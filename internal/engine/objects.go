@@ -322,23 +322,10 @@ type retained struct {
 	n     int // bytes
 	gen   uint64
 
-	host  []byte // a copy for readers, where the host cannot address mem
-	users int    // current uses by calls and readers
-	gone  bool   // the session has released it: the last user frees it
-}
-
-// growth describes a state that a call makes larger, or whose pages it may not
-// write to.
-type growth struct {
-	index    int // of the plan's states
-	st       *state
-	rows     int  // positions along the appended axis
-	least    int  // bytes in one page without room to grow
-	paged    bool // it may have several pages
-	keep     int  // pages that stay unchanged
-	pages    int  // pages that are added
-	capacity int  // positions of each
-	size     int  // bytes of each
+	coming *Arriving // until it has arrived; nil for a value of a run
+	host   []byte    // a copy for readers, where the host cannot address mem
+	users  int       // current uses by calls and readers
+	gone   bool      // the session has released it: the last user frees it
 }
 
 // usable is nil while calls can be made. The caller holds the session's lock.

@@ -16,6 +16,21 @@ import (
 // growth of its states, its arena, its outputs. It first requests room to grow
 // as well; if that is refused, only what it needs now.
 
+// growth describes a state that a call makes larger, or whose pages it may not
+// write to.
+type growth struct {
+	index    int // of the plan's states
+	st       *state
+	rows     int  // positions along the appended axis
+	least    int  // bytes in one page without room to grow
+	paged    bool // it may have several pages
+	first    int  // page that is written to
+	keep     int  // pages that stay unchanged
+	pages    int  // pages that are added
+	capacity int  // positions of each
+	size     int  // bytes of each
+}
+
 // added is the added memory, and dropped the memory that the session releases
 // for it.
 func (g *growth) added() int   { return g.pages * g.size }
@@ -29,7 +44,7 @@ const firstRoom = 64
 // value of another size, or has pages that the call may not write to, and lists it if
 // so.
 func (b *binding) outgrows(s *Session, i int, st *state, rows int) (bool, error) {
-	g := growth{index: i, st: st, rows: rows, paged: b.prog.Paged[i] && s.on.pageRows > 0}
+	g := growth{index: i, st: st, rows: rows, first: st.written(), paged: b.prog.Paged[i] && s.on.pageRows > 0}
 	if st.axis >= 0 && st.capacity > 0 && rows <= st.room() && (g.paged || len(st.pages) == 1) && !st.sharedFrom(st.written()) {
 		return false, nil
 	}
@@ -74,7 +89,7 @@ func (g *growth) choose(room bool, pageRows int, limit int64) {
 	switch {
 	case st.axis >= 0 && g.paged && g.rows > pageRows:
 		if st.capacity == pageRows {
-			for g.keep = min(st.written(), len(st.pages)); g.keep < len(st.pages) && st.pages[g.keep].refs.Load() == 1; {
+			for g.keep = min(g.first, len(st.pages)); g.keep < len(st.pages) && st.pages[g.keep].refs.Load() == 1; {
 				g.keep++
 			}
 		}
@@ -199,7 +214,20 @@ func (b *binding) growStates(ctx context.Context, s *Session) error {
 // What was reserved for them then belongs to the state, and until then to the
 // call.
 func (b *binding) grow(ctx context.Context, s *Session, g *growth, h halt.Func) error {
-	st := g.st
+	gone := g.dropped()
+	if err := s.extend(ctx, g, h); err != nil {
+		return err
+	}
+	b.call.growing -= int64(g.added())
+	b.call.grown -= int64(g.added() - gone)
+	s.states[g.st.name] = g.st
+	b.sees(g.index, g.st)
+	return nil
+}
+
+// extend adds the pages of a growth, whose memory is reserved, and moves the content
+// of the pages that it drops. When it fails the state is as before.
+func (s *Session) extend(ctx context.Context, g *growth, h halt.Func) error {
 	more := make([]*page, 0, g.pages)
 	moved := false
 	defer func() {
@@ -226,12 +254,8 @@ func (b *binding) grow(ctx context.Context, s *Session, g *growth, h halt.Func) 
 		return device.Stopped(ctx)
 	}
 	moved = true
-	b.call.growing -= int64(g.added())
-	b.call.grown -= int64(g.added() - g.dropped())
-	st.capacity = g.capacity
-	s.replacePages(st, g.keep, more)
-	s.states[st.name] = st
-	b.sees(g.index, st)
+	g.st.capacity = g.capacity
+	s.replacePages(g.st, g.keep, more)
 	return nil
 }
 

@@ -70,6 +70,9 @@ func (s *Session) use(h transport.Handle) (k *retained, host []byte, err error) 
 	if k, err = s.find(h); err != nil {
 		return nil, nil, err
 	}
+	if k.coming != nil {
+		return nil, nil, fmt.Errorf("%w: value %d has not arrived", transport.ErrTicket, h.ID)
+	}
 	k.users++
 	return k, k.host, nil
 }
@@ -110,6 +113,9 @@ func (s *Session) Release(hs ...transport.Handle) {
 // forget frees a retained value, now or after its last use. The caller holds
 // the session's lock.
 func (s *Session) forget(k *retained) {
+	if k.coming != nil {
+		k.coming.fails()
+	}
 	if k.gone = true; k.users == 0 {
 		s.free(k)
 	}

@@ -156,3 +156,14 @@ func (s *store) close() {
 	s.held = nil
 	s.idle.Init()
 }
+
+// hashes lists the content that the store holds.
+func (s *store) hashes() []plan.Hash {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]plan.Hash, 0, len(s.held))
+	for k := range s.held {
+		out = append(out, k.hash)
+	}
+	return out
+}

@@ -8,18 +8,21 @@ import (
 	"sync"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/tickets"
 	"github.com/genie-sdk/go/transport"
 )
 
 // New returns the executor of an engine, which it closes.
 func New(e *engine.Engine) transport.Executor {
-	return &executor{engine: e, sessions: map[*session]struct{}{}}
+	return &executor{engine: e, key: transport.NewPeerKey(), tickets: tickets.New(0), sessions: map[*session]struct{}{}}
 }
 
 type executor struct {
-	engine *engine.Engine
-	ledger transport.Ledger
-	plans  int64
+	engine  *engine.Engine
+	ledger  transport.Ledger
+	plans   int64
+	key     transport.PeerKey // in whose name its sessions send
+	tickets *tickets.Table
 
 	mu       sync.Mutex
 	closed   bool
@@ -73,6 +76,7 @@ func (x *executor) Close() error {
 	}
 	for _, s := range open {
 		s.end()
+		s.tickets.Close()
 	}
 	return x.engine.Close()
 }

@@ -152,6 +152,9 @@ func (s *session) start(ctx context.Context, ref *planRef, call transport.Call) 
 	if len(call.Inputs) != len(p.Inputs) {
 		return nil, fmt.Errorf("%w: %d inputs, the plan has %d", transport.ErrUnknownInput, len(call.Inputs), len(p.Inputs))
 	}
+	if err := s.awaits(ctx, call.Inputs); err != nil {
+		return nil, err
+	}
 	c, err := s.es.NewCallContext(ctx, ref.program, call.Bindings)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -164,6 +167,18 @@ func (s *session) start(ctx context.Context, ref *planRef, call transport.Call) 
 		return nil, err
 	}
 	return c, nil
+}
+
+// awaits waits until the inputs that are still to arrive have.
+func (s *session) awaits(ctx context.Context, inputs []transport.Input) error {
+	for i := range inputs {
+		if h := inputs[i].Handle; !h.IsZero() {
+			if err := s.es.Await(ctx, h); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (s *session) feedAndRun(ctx context.Context, c *engine.Call, call *transport.Call) error {

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/tickets"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -19,6 +20,8 @@ type session struct {
 	es    *engine.Session
 	turn  chan struct{} // one token: its holder uses the engine's session
 	ended chan struct{} // closed by Close
+
+	tickets *tickets.Owner
 
 	unknown bool // guarded by turn: a loop ended early and left undefined state
 
@@ -32,6 +35,7 @@ type session struct {
 func newSession(x *executor) *session {
 	s := &session{
 		x: x, es: x.engine.NewSession(), turn: make(chan struct{}, 1), ended: make(chan struct{}), uses: map[*engine.Program]int{},
+		tickets: x.tickets.NewOwner(),
 	}
 	s.turn <- struct{}{}
 	return s
@@ -151,13 +155,17 @@ func ctxError(ctx context.Context) error {
 
 // Read implements [transport.Session].
 func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tensor, error) {
-	if _, err := s.enter(ctx); err != nil {
+	ctx, err := s.enter(ctx)
+	if err != nil {
 		if errors.Is(err, transport.ErrClosed) { // with all its values
 			err = fmt.Errorf("%w: %w", transport.ErrStaleHandle, err)
 		}
 		return transport.Tensor{}, err
 	}
 	defer s.leave()
+	if err := s.es.Await(ctx, h); err != nil {
+		return transport.Tensor{}, err
+	}
 	t, err := s.es.Read(h)
 	t.Shape, t.Data = slices.Clone(t.Shape), slices.Clone(t.Data)
 	return t, err
@@ -169,6 +177,9 @@ func (s *session) Release(ctx context.Context, h ...transport.Handle) error {
 		return err
 	}
 	defer s.leave()
+	for _, h := range h {
+		s.tickets.TakeBack(h)
+	}
 	s.es.Release(h...)
 	return nil
 }
@@ -189,6 +200,7 @@ func (s *session) Reset(ctx context.Context) error {
 func (s *session) Close() error {
 	if s.end() {
 		s.x.forget(s)
+		s.tickets.Close()
 		s.es.Close()
 	}
 	return nil

@@ -24,6 +24,38 @@ var neverLinks = []struct {
 	never    []string
 }{
 	{
+		"genie", "a service or a worker without a fleet links no directory's client",
+		[]string{"github.com/nats-io/"},
+	},
+	{
+		"transport/...", "a service or a worker without a fleet links no directory's client",
+		[]string{"github.com/nats-io/"},
+	},
+	{
+		"worker", "a service or a worker without a fleet links no directory's client",
+		[]string{"github.com/nats-io/"},
+	},
+	{
+		"internal/worker/...", "a service or a worker without a fleet links no directory's client",
+		[]string{"github.com/nats-io/"},
+	},
+	{
+		"workloads/...", "a service or a worker without a fleet links no directory's client",
+		[]string{"github.com/nats-io/"},
+	},
+	{
+		"examples/...", "a service or a worker without a fleet links no directory's client",
+		[]string{"github.com/nats-io/"},
+	},
+	{
+		"fleet", "a service or a worker without a fleet links no directory's client",
+		[]string{"github.com/nats-io/"},
+	},
+	{
+		"fleet/route", "a service or a worker without a fleet links no directory's client",
+		[]string{"github.com/nats-io/"},
+	},
+	{
 		"transport/...", "a client does not link the server",
 		[]string{"internal/worker/..."},
 	},
@@ -80,7 +112,7 @@ var neverLinks = []struct {
 // testLibraries may be linked by tests and by packages made for tests.
 var testLibraries = []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak"}
 
-var forTests = []string{"transport/conformance", "internal/device/devicetest", "internal/device/cuda/drivertest", "internal/worker/workertest", "internal/workloadtest", "internal/familytest", "internal/checkpoint/checkpointtest"}
+var forTests = []string{"transport/conformance", "internal/device/devicetest", "internal/device/cuda/drivertest", "internal/worker/workertest", "internal/workloadtest", "internal/familytest", "internal/checkpoint/checkpointtest", "internal/fleettest"}
 
 func TestLayers(t *testing.T) { checkLayers(t, ours(t)) }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/host"
+	"github.com/genie-sdk/go/internal/tickets"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -67,6 +68,41 @@ type Session interface {
 	Release(h ...transport.Handle)
 	Reset()
 	Close()
+	Mover
+}
+
+// Mover is the part of a session that receives and sends values directly.
+type Mover interface {
+	// Expect reserves the memory of a value that arrives later, or of rows of
+	// carried state.
+	Expect(ctx context.Context, spec transport.TicketSpec) (Arriving, error)
+	// Await waits until values that are still to arrive have.
+	Await(ctx context.Context, h ...transport.Handle) error
+	Coming(h transport.Handle) bool
+	// Depart holds a retained value, DepartRows copies rows of carried state, see
+	// [engine.Session.DepartRows].
+	Depart(h transport.Handle) (Departing, error)
+	DepartRows(ctx context.Context, name string, axis, start, stop int) (Departing, error)
+}
+
+// Arriving is a value on its way in.
+type Arriving = tickets.Sink
+
+// Departing is a value on its way out.
+type Departing interface {
+	// Tensor is valid until Close.
+	Tensor() (transport.Tensor, error)
+	Close()
+}
+
+// Peers deliver values to other workers; package peers has them.
+type Peers interface {
+	// Count makes them count their bytes in a ledger. It is called once, first.
+	Count(l *transport.Ledger)
+	// ID is in whose name they send.
+	ID() transport.PeerID
+	// Deliver hands over what a ticket is for.
+	Deliver(ctx context.Context, t transport.Ticket, v transport.Tensor) error
 }
 
 // Call is one run.
@@ -113,6 +149,30 @@ func (b engineBackend) PutWeight(p Program, v plan.Value) (WeightWriter, error) 
 func (b engineBackend) NewSession() Session { return engineSession{b.Engine.NewSession()} }
 
 type engineSession struct{ *engine.Session }
+
+func (s engineSession) Expect(ctx context.Context, spec transport.TicketSpec) (Arriving, error) {
+	a, err := s.Session.Expect(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (s engineSession) Depart(h transport.Handle) (Departing, error) {
+	d, err := s.Session.Depart(h)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (s engineSession) DepartRows(ctx context.Context, name string, axis, start, stop int) (Departing, error) {
+	d, err := s.Session.DepartRows(ctx, name, axis, start, stop)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
 
 func (s engineSession) NewCall(ctx context.Context, p Program, bindings []int) (Call, error) {
 	c, err := s.NewCallContext(ctx, p, bindings)

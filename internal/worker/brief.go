@@ -59,7 +59,7 @@ func (s *session) takes(t *task) bool {
 	default:
 		return false
 	}
-	if s.idle() && t.call.brief() {
+	if s.idle() && t.call.brief() && !t.call.awaits() {
 		return true
 	}
 	s.turn <- struct{}{}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -59,6 +60,8 @@ type conn struct {
 	silent   atomic.Int64         // how long the client had been silent when it was given up
 	wait     func()               // ends the watch of the client's heartbeats
 	receiver receiver
+	nonce    [wire.NonceLen]byte // that a sender on this connection signs
+	features wire.Features       // the client's
 }
 
 func newConn(s *Server, pipe wire.Pipe, peer string) *conn {
@@ -69,6 +72,7 @@ func newConn(s *Server, pipe wire.Pipe, peer string) *conn {
 	}
 	c.log = s.opts.Log.With("connection", c.id, "peer", peer)
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
+	_, _ = rand.Read(c.nonce[:]) // never fails
 	return c
 }
 
@@ -180,11 +184,13 @@ func (c *conn) handshake() (every time.Duration, err error) {
 		return 0, err
 	}
 	c.wc.LimitControl(wire.MaxControl)
+	c.features = wire.Features(m.GetFeatures())
 	return wire.EveryMillis(m.GetHeartbeatMs()), c.send(&wire.Message{Type: wire.TypeHello, Flags: wire.FlagAnswer, Control: &wirepb.Hello{
 		Version: wire.Version, Epoch: c.s.opts.Engine.Epoch(), Pid: uint32(os.Getpid()),
 		Cpu:             c.s.opts.Engine.Stats().CPU,
 		MaxFramePayload: wire.MaxFramePayload, MaxMessagePayload: c.s.opts.MaxMessage,
 		HeartbeatMs: wire.HeartbeatMillis(c.s.opts.Silence),
+		Features:    uint64(c.s.features()), Peer: c.s.peer(), Nonce: c.nonce[:],
 	}})
 }
 

@@ -188,6 +188,9 @@ func (r *call) once(ctx context.Context, token int) ([]byte, time.Duration, erro
 			return nil, 0, fmt.Errorf("%w: %s has grown to %d", transport.ErrShape, r.p.layout.Symbols[i], n)
 		}
 	}
+	if err := r.s.es.Await(ctx, r.handles...); err != nil {
+		return nil, 0, err
+	}
 	ec, err := r.s.es.NewCall(ctx, r.p.program, r.bindings)
 	if err != nil {
 		return nil, 0, err

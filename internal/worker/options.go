@@ -63,6 +63,13 @@ type Options struct {
 	// is the number of the engine's threads.
 	MaxRunning int
 
+	// Peers deliver values to other workers; nil for none, and then sessions of this
+	// worker only receive.
+	Peers Peers
+	// Advertise is where other workers dial this one, such as
+	// "tcp://10.0.0.7:7070"; where the client did when empty.
+	Advertise string
+
 	handshake time.Duration // time to authenticate; [wire.HandshakeTimeout] when 0
 	claimIdle time.Duration // see claims; for tests
 	brief     time.Duration // see briefRun; for tests

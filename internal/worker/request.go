@@ -26,6 +26,8 @@ func (st *stream) request(h wire.Header, control []byte) (*task, error) {
 		return st.prove(h, control)
 	case wire.TypePutWeight:
 		return st.putWeight(h, control)
+	case wire.TypeDeliver:
+		return st.deliver(h, control)
 	default:
 		if h.Payload != 0 || h.More() {
 			return nil, fmt.Errorf("%w: %v with a payload", transport.ErrProtocol, h.Type)
@@ -96,7 +98,15 @@ func (st *stream) simple(h wire.Header, control []byte) (*task, error) {
 			return nil, err
 		}
 		st.bound(m.GetDeadlineMs())
-		return c.inSession(m.GetSession(), func(s *session) (answer, error) { return s.read(m.GetHandle()) })
+		s, err := c.session(m.GetSession())
+		if err != nil {
+			return nil, err
+		}
+		return &task{session: s, free: nothing, do: func(ctx context.Context) (answer, error) { return s.read(ctx, m.GetHandle()) }}, nil
+	case wire.TypeTicket:
+		return st.askTicket(control)
+	case wire.TypeSend:
+		return st.send(control)
 	case wire.TypeRelease:
 		var m wirepb.Release
 		if err := decode(control, &m); err != nil {

@@ -79,11 +79,21 @@ func (s *session) served() {
 
 // letGo frees the values that no request uses any more.
 func (s *session) letGo() {
+	for _, h := range s.lettingGo() {
+		s.tickets.TakeBack(h)
+	}
+}
+
+// lettingGo frees them, and lists those that may have a ticket.
+func (s *session) lettingGo() (gone []transport.Handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
 	for n < len(s.leaving) && s.leaving[n].after <= s.finished {
 		h := s.leaving[n].h
+		if s.es.Coming(h) {
+			gone = append(gone, h)
+		}
 		s.es.Release(h)
 		delete(s.kept, h.ID)
 		n++
@@ -91,4 +101,5 @@ func (s *session) letGo() {
 	if s.leaving = s.leaving[n:]; len(s.leaving) == 0 {
 		s.leaving = nil
 	}
+	return gone
 }

@@ -180,6 +180,9 @@ func (r *call) do(ctx context.Context) (answer, error) {
 	if err := r.s.mayKeep(r.p.keeps); err != nil {
 		return answer{}, err
 	}
+	if err := r.s.es.Await(ctx, r.handles...); err != nil {
+		return answer{}, err
+	}
 	ec, err := r.s.es.NewCall(ctx, r.p.program, r.bindings)
 	if err != nil {
 		return answer{}, err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/connlimit"
+	"github.com/genie-sdk/go/internal/tickets"
 	"github.com/genie-sdk/go/internal/worker/meter"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
@@ -35,6 +36,7 @@ type Server struct {
 	lastConn atomic.Uint64
 
 	partials   *partials
+	tickets    *tickets.Table
 	claims     *claims
 	possession *transport.PossessionKey // nil when nothing is to be proved
 	resumed    atomic.Int64             // uploads resumed after an interruption
@@ -62,7 +64,7 @@ func New(opts Options) *Server {
 	memory, m := opts.Engine.Memory(), &meter.Meter{}
 	s := &Server{
 		opts: opts, ctx: ctx, cancel: cancel, staging: staging{limit: int64(opts.MaxStaging), account: memory}, partials: newPartials(opts),
-		claims: newClaims(opts.claimIdle), possession: newPossession(opts),
+		claims: newClaims(opts.claimIdle), tickets: tickets.New(opts.Lease), possession: newPossession(opts),
 		admit:   newAdmitter(opts),
 		leases:  leases{meter: m, byKey: map[[sha256.Size]byte]*lease{}},
 		tenants: tenants{quota: opts.Quota, memory: memory, by: map[string]*tenant{}},
@@ -72,6 +74,9 @@ func New(opts Options) *Server {
 	}
 	s.tenants.reclaim = s.reclaim
 	opts.Engine.OnDevice(s.deviceChanged)
+	if opts.Peers != nil {
+		opts.Peers.Count(&m.Ledger)
+	}
 	s.forget = []func(){memory.Register(budget.Spare, spares{s}), memory.Register(budget.Unused, s.partials)}
 	return s
 }

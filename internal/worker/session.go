@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/genie-sdk/go/internal/tickets"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
@@ -34,6 +35,8 @@ type session struct {
 	spare []byte // memory of the last call's inputs, for the next
 	done  bool
 	kept  map[uint64]*keptValue
+
+	tickets *tickets.Owner
 
 	claims []*claim // guarded by the lock of the server's claims
 }
@@ -110,7 +113,7 @@ func (c *conn) newSession(num uint32) (*session, error) {
 	s := &session{
 		srv: c.s, tenant: c.tenant, es: c.s.opts.Engine.NewSession(), ended: make(chan struct{}),
 		queue: make(chan *task, queueLen), turn: make(chan struct{}, 1), plans: map[uint32]*prepared{}, tenancy: c.s.admit.tenancy(c.tenant.identity),
-		kept: map[uint64]*keptValue{},
+		kept: map[uint64]*keptValue{}, tickets: c.s.tickets.NewOwner(),
 	}
 	s.turn <- struct{}{}
 	s.es.Charge(&s.tenant.bytes)
@@ -151,11 +154,26 @@ func (s *session) work() {
 // back.
 func (s *session) serve(t *task) {
 	c := t.st.c
-	defer c.wg.Done()
+	alone := false
+	defer func() {
+		if !alone {
+			c.wg.Done()
+		}
+	}()
 	defer func() { s.turn <- struct{}{} }()
 	defer s.srv.guard(c.log)
 	defer s.served()
-	t.run()
+	if t.first == nil {
+		t.run()
+		return
+	}
+	t.prepares()
+	alone = true
+	go func() {
+		defer c.wg.Done()
+		defer s.srv.guard(c.log)
+		t.run()
+	}()
 }
 
 // enqueue lets a request wait, or says why it may not; here reports that it is the
@@ -195,6 +213,7 @@ func (s *session) finish() {
 		defer s.unstage(spare)
 		defer s.last.drop(s)
 		s.srv.claims.leave(s)
+		s.tickets.Close()
 		s.es.Close()
 	}
 }
@@ -292,7 +311,10 @@ func (s *session) giveBack(b []byte) {
 }
 
 // read handles Read.
-func (s *session) read(h *wirepb.Handle) (answer, error) {
+func (s *session) read(ctx context.Context, h *wirepb.Handle) (answer, error) {
+	if err := s.es.Await(ctx, wire.HandleFrom(h)); err != nil {
+		return answer{}, err
+	}
 	t, err := s.es.Read(wire.HandleFrom(h))
 	if err != nil {
 		return answer{}, err

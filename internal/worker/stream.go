@@ -26,6 +26,7 @@ type stream struct {
 	arrival   *arrival         // takes the payload
 	complete  func(mem []byte) // called when everything has arrived
 	upload    *upload          // takes the payload of a weight piece by piece
+	delivery  *delivery        // takes that of a value from another worker
 	progress  *progress        // of a message in parts
 	task      *task
 
@@ -42,6 +43,9 @@ type task struct {
 	st *stream
 	// do answers. The payload is sent before done is called.
 	do func(ctx context.Context) (answer, error)
+	// first is done in the session's turn; do then runs beside the later requests
+	// of the session. nil for most.
+	first func(ctx context.Context) error
 	// free frees the resources of the request; it is called once.
 	free     func()
 	session  *session     // session whose turn it needs; nil to be done at once
@@ -93,6 +97,8 @@ func (st *stream) into(h wire.Header) *wire.Sink {
 	switch {
 	case st.upload != nil:
 		sink, err = st.upload.into(h.Payload)
+	case st.delivery != nil:
+		sink, err = st.delivery.into(h.Payload)
 	case st.arrival != nil:
 		sink, err = st.arrival.into(h.Payload)
 	}
@@ -110,6 +116,11 @@ func (st *stream) received(h wire.Header, bad error) *task {
 	}
 	if st.upload != nil && st.task != nil && h.Payload > 0 {
 		st.upload.received()
+	}
+	if st.delivery != nil && st.task != nil {
+		if err := st.delivery.received(); err != nil {
+			st.fail(err)
+		}
 	}
 	st.c.brought(st, h.Payload, h.More())
 	if h.More() {
@@ -138,6 +149,8 @@ func (st *stream) enqueue() (here *task) {
 	switch {
 	case st.upload != nil:
 		st.upload.end(t)
+	case st.delivery != nil:
+		st.arrives(t)
 	case t.session == nil:
 		t.run()
 	default:
@@ -307,6 +320,24 @@ func (t *task) run() {
 			}
 		}
 	}
+}
+
+// prepares does the task's first part; its failure is the task's.
+func (t *task) prepares() {
+	err := t.holds()
+	if err == nil {
+		return
+	}
+	t.do = func(context.Context) (answer, error) { return answer{}, err }
+}
+
+func (t *task) holds() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = t.st.panicked(r)
+		}
+	}()
+	return t.first(t.st.ctx)
 }
 
 // attempt does the task; a panic is an error.

@@ -32,6 +32,12 @@ type Options struct {
 	// holds for its sessions, by name: memory of waiting inputs, carried state,
 	// retained values. After each test all of it must drop to zero.
 	Held func(t *testing.T, ex transport.Executor) map[string]int64
+	// Movers opens two executors; sessions of the first can send values to
+	// sessions of both. Without it such transfers are not tested.
+	Movers func(t *testing.T) (from, to transport.Executor)
+	// Moved, if not nil, reports what the other end of one of them has sent to
+	// that of the other, and what that one has received, by cause.
+	Moved func(from, to transport.Executor) (sent, received transport.ByCause)
 }
 
 // Run runs the suite. open gives each test its own executor; Run closes it.
@@ -76,6 +82,12 @@ func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options)
 		{"ProfiledLoop", testProfiledLoop},
 		{"SlowReader", testSlowReader},
 		{"CancelWithinAStep", testCancelWithinAStep},
+		{"Move", testMove},
+		{"MoveWaits", testMoveWaits},
+		{"MoveState", testMoveState},
+		{"MoveManySessions", testMoveManySessions},
+		{"MoveCause", testMoveCause},
+		{"Tickets", testTickets},
 	}
 	for _, tt := range tests {
 		before := countLeaks(t)

@@ -23,7 +23,20 @@ func TestConformance(t *testing.T) {
 		ex, err := local.Open(local.WithThreads(2))
 		require.NoError(t, err)
 		return ex
-	}, conformance.Options{})
+	}, conformance.Options{Movers: movers()})
+}
+
+// movers opens two executors of this process.
+func movers(opts ...local.Option) func(t *testing.T) (from, to transport.Executor) {
+	return func(t *testing.T) (from, to transport.Executor) {
+		t.Helper()
+		for _, ex := range []*transport.Executor{&from, &to} {
+			var err error
+			*ex, err = local.Open(append(opts, local.WithThreads(2))...)
+			require.NoError(t, err)
+		}
+		return from, to
+	}
 }
 
 // TestConformanceOpaque is the suite on a device whose memory this process cannot
@@ -36,7 +49,7 @@ func TestConformanceOpaque(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "reference", st.CPU)
 		return ex
-	}, conformance.Options{})
+	}, conformance.Options{Movers: movers(local.WithDevice(opaque.Open))})
 }
 
 // TestDeviceLost loses the device under a session: the executor's next session

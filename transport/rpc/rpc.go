@@ -39,6 +39,7 @@ type options struct {
 	retry      remote.Retry
 	given      credentials.Client
 	tracer     transport.Tracer
+	ledger     *transport.Ledger
 }
 
 type optionFunc func(*options)
@@ -68,6 +69,10 @@ func WithHeartbeat(silence time.Duration) Option {
 func WithReconnect(limit time.Duration) Option {
 	return optionFunc(func(o *options) { o.retry.Max = max(limit, 0) })
 }
+
+// WithLedger counts the connection's bytes in l, which other executors may share.
+// The default is a ledger of its own.
+func WithLedger(l *transport.Ledger) Option { return optionFunc(func(o *options) { o.ledger = l }) }
 
 // WithRetryOverloaded retries requests that the worker refused because it was
 // overloaded, after the delay that it suggests, until the request's context
@@ -121,12 +126,15 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	for _, opt := range opts {
 		opt.apply(&o)
 	}
+	if o.ledger == nil {
+		o.ledger = &transport.Ledger{}
+	}
 	url := "grpc://" + addr
 	guard, err := secure.New(o.given)
 	if err != nil {
 		return nil, err
 	}
-	cfg := remote.Config{Addr: url, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence, RetryOverloaded: o.overload, Tracer: o.tracer}
+	cfg := remote.Config{Addr: url, Ledger: o.ledger, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence, RetryOverloaded: o.overload, Tracer: o.tracer}
 	x, err := remote.Dial(ctx, cfg, o.retry, func(ctx context.Context) (*remote.Client, error) {
 		creds := newCreds(guard, addr, cfg.Ledger) // repeated for each connection: files and token may have changed
 		pipe, err := connect(ctx, addr, &o, creds)

@@ -36,6 +36,15 @@ func TestConformance(t *testing.T) {
 			w := workertest.Start(t, nil)
 			return dial(t, w), dial(t, w)
 		},
+		Movers: func(t *testing.T) (from, to transport.Executor) {
+			a, b := workertest.Start(t, workertest.WithPeers(t, nil)), workertest.Start(t, nil)
+			from, to = dial(t, a), dial(t, b)
+			workers[from], workers[to] = a, b
+			return from, to
+		},
+		Moved: func(from, to transport.Executor) (sent, received transport.ByCause) {
+			return workers[from].Server.Meter().Ledger.Snapshot().Sent, workers[to].Server.Meter().Ledger.Snapshot().Received
+		},
 	})
 }
 
@@ -54,6 +63,9 @@ func TestConformanceRecovering(t *testing.T) {
 		Pair: func(t *testing.T) (a, b transport.Executor) {
 			w := workertest.Start(t, nil)
 			return open(t, w), open(t, w)
+		},
+		Movers: func(t *testing.T) (from, to transport.Executor) {
+			return open(t, workertest.Start(t, workertest.WithPeers(t, nil))), open(t, workertest.Start(t, nil))
 		},
 	})
 }

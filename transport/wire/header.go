@@ -37,12 +37,16 @@ const (
 	TypeCredit // for the loop of its stream
 	TypePing   // heartbeat; on stream 0, in either direction, without an answer
 	TypeProve  // proof that the client has the content of weights
+	TypeTicket // right to put a value into a session
+	TypeSend   // makes a worker deliver a value to another one
+	TypeDeliver
 	endOfTypes
 )
 
 var typeNames = [...]string{
 	"", "Hello", "Error", "Data", "Cancel", "OpenSession", "CloseSession", "Prepare", "PutWeight",
 	"Run", "Read", "Release", "Reset", "Stats", "Loop", "Credit", "Ping", "Prove",
+	"Ticket", "Send", "Deliver",
 }
 
 // String is the name of the type.

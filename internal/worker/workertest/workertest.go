@@ -12,6 +12,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/host"
+	"github.com/genie-sdk/go/internal/peers"
 	"github.com/genie-sdk/go/internal/worker"
 )
 
@@ -33,6 +34,21 @@ func (w *Worker) Close() (err error) {
 		err = errors.Join(err, w.Engine.Close())
 	})
 	return err
+}
+
+// WithPeers lets the worker send values to workers of this machine.
+func WithPeers(t testing.TB, change func(*worker.Options)) func(*worker.Options) {
+	t.Helper()
+	allow, err := peers.ParseList([]string{"127.0.0.0/8"})
+	require.NoError(t, err)
+	p := peers.New(peers.Options{Allow: allow})
+	t.Cleanup(func() { _ = p.Close() })
+	return func(o *worker.Options) {
+		o.Peers = p
+		if change != nil {
+			change(o)
+		}
+	}
 }
 
 // Held is what the worker holds for sessions, by name; all zero without

@@ -107,6 +107,7 @@ func (c *Client) handshake(ctx context.Context) error {
 		Version: wire.Version, MaxFramePayload: wire.MaxFramePayload, MaxMessagePayload: c.cfg.MaxMessage,
 		HeartbeatMs: wire.HeartbeatMillis(c.cfg.Silence),
 		Token:       []byte(c.cfg.Token),
+		Features:    uint64(features),
 	}}
 	_, unsent := c.conn.Send(ctx, &m)
 	h, control, err := c.conn.Next() // a peer that ended the connection before the Hello may have said why

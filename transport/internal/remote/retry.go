@@ -77,5 +77,11 @@ func tellDeadline(ctx context.Context, m proto.Message) {
 		m.DeadlineMs = left
 	case *wirepb.Reset:
 		m.DeadlineMs = left
+	case *wirepb.Ticket:
+		m.DeadlineMs = left
+	case *wirepb.Send:
+		m.DeadlineMs = left
+	case *wirepb.Deliver:
+		m.DeadlineMs = left
 	}
 }

@@ -42,7 +42,14 @@ type Hello struct {
 	// The sender wants to hear from its peer at least this often. It declares a
 	// peer that asked for the same dead after three times as long without a byte.
 	// 0 asks for nothing.
-	HeartbeatMs   uint32 `protobuf:"varint,8,opt,name=heartbeat_ms,json=heartbeatMs,proto3" json:"heartbeat_ms,omitempty"`
+	HeartbeatMs uint32 `protobuf:"varint,8,opt,name=heartbeat_ms,json=heartbeatMs,proto3" json:"heartbeat_ms,omitempty"`
+	// What the sender of this message can beyond the messages that every peer of
+	// this version has (docs/wire.md). What both have may be used.
+	Features uint64 `protobuf:"varint,9,opt,name=features,proto3" json:"features,omitempty"`
+	// The worker's only: the public key (Ed25519, 32 bytes) in whose name it sends
+	// values to other workers, and what a sender on this connection signs.
+	Peer          []byte `protobuf:"bytes,10,opt,name=peer,proto3" json:"peer,omitempty"`
+	Nonce         []byte `protobuf:"bytes,11,opt,name=nonce,proto3" json:"nonce,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -131,6 +138,27 @@ func (x *Hello) GetHeartbeatMs() uint32 {
 		return x.HeartbeatMs
 	}
 	return 0
+}
+
+func (x *Hello) GetFeatures() uint64 {
+	if x != nil {
+		return x.Features
+	}
+	return 0
+}
+
+func (x *Hello) GetPeer() []byte {
+	if x != nil {
+		return x.Peer
+	}
+	return nil
+}
+
+func (x *Hello) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
 }
 
 // Error answers a request that failed.
@@ -2169,11 +2197,568 @@ func (x *GroupProfile) GetBytes() uint64 {
 	return 0
 }
 
+// Ticket asks for the right to put one value, or rows of carried state, into a
+// session. The worker reserves the memory.
+type Ticket struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	Dtype   uint32                 `protobuf:"varint,2,opt,name=dtype,proto3" json:"dtype,omitempty"`
+	Shape   []uint64               `protobuf:"varint,3,rep,packed,name=shape,proto3" json:"shape,omitempty"`
+	// What the bytes count as.
+	Cause uint32 `protobuf:"varint,4,opt,name=cause,proto3" json:"cause,omitempty"`
+	// Public key of the only peer that may use the ticket.
+	Sender []byte `protobuf:"bytes,5,opt,name=sender,proto3" json:"sender,omitempty"`
+	// How long it is valid; zero for the worker's default.
+	LifetimeMs uint64 `protobuf:"varint,6,opt,name=lifetime_ms,json=lifetimeMs,proto3" json:"lifetime_ms,omitempty"`
+	// Name of the carried state; empty for an ordinary value.
+	State string `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"`
+	Mode  uint32 `protobuf:"varint,8,opt,name=mode,proto3" json:"mode,omitempty"`
+	// Axis of the rows, -1 for the whole state, and the first row.
+	Axis  int32  `protobuf:"zigzag32,9,opt,name=axis,proto3" json:"axis,omitempty"`
+	Start uint64 `protobuf:"varint,10,opt,name=start,proto3" json:"start,omitempty"`
+	// See Run.
+	Seq uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
+	// What is left of the caller's time; zero for no bound.
+	DeadlineMs uint64 `protobuf:"varint,14,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ticket) Reset() {
+	*x = Ticket{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ticket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ticket) ProtoMessage() {}
+
+func (x *Ticket) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ticket.ProtoReflect.Descriptor instead.
+func (*Ticket) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Ticket) GetSession() uint32 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *Ticket) GetDtype() uint32 {
+	if x != nil {
+		return x.Dtype
+	}
+	return 0
+}
+
+func (x *Ticket) GetShape() []uint64 {
+	if x != nil {
+		return x.Shape
+	}
+	return nil
+}
+
+func (x *Ticket) GetCause() uint32 {
+	if x != nil {
+		return x.Cause
+	}
+	return 0
+}
+
+func (x *Ticket) GetSender() []byte {
+	if x != nil {
+		return x.Sender
+	}
+	return nil
+}
+
+func (x *Ticket) GetLifetimeMs() uint64 {
+	if x != nil {
+		return x.LifetimeMs
+	}
+	return 0
+}
+
+func (x *Ticket) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Ticket) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *Ticket) GetAxis() int32 {
+	if x != nil {
+		return x.Axis
+	}
+	return 0
+}
+
+func (x *Ticket) GetStart() uint64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *Ticket) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *Ticket) GetDeadlineMs() uint64 {
+	if x != nil {
+		return x.DeadlineMs
+	}
+	return 0
+}
+
+func (x *Ticket) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
+// Issued answers Ticket.
+type Issued struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the value, also before it has arrived.
+	Handle *Handle `protobuf:"bytes,1,opt,name=handle,proto3" json:"handle,omitempty"`
+	Ticket uint64  `protobuf:"fixed64,2,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	// 32 bytes.
+	Secret     []byte `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`
+	LifetimeMs uint64 `protobuf:"varint,4,opt,name=lifetime_ms,json=lifetimeMs,proto3" json:"lifetime_ms,omitempty"`
+	// Where senders dial, if the worker was told; else where its client did.
+	Address       string `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Issued) Reset() {
+	*x = Issued{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Issued) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Issued) ProtoMessage() {}
+
+func (x *Issued) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Issued.ProtoReflect.Descriptor instead.
+func (*Issued) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Issued) GetHandle() *Handle {
+	if x != nil {
+		return x.Handle
+	}
+	return nil
+}
+
+func (x *Issued) GetTicket() uint64 {
+	if x != nil {
+		return x.Ticket
+	}
+	return 0
+}
+
+func (x *Issued) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *Issued) GetLifetimeMs() uint64 {
+	if x != nil {
+		return x.LifetimeMs
+	}
+	return 0
+}
+
+func (x *Issued) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+// Send makes the worker deliver a retained value, or rows of carried state, to the
+// worker that issued a ticket. The answer has no fields and comes when that one
+// has all of it.
+type Send struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	Handle  *Handle                `protobuf:"bytes,2,opt,name=handle,proto3" json:"handle,omitempty"`
+	// Name of the carried state; empty for an ordinary value. Axis -1 is the whole
+	// state.
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	Axis  int32  `protobuf:"zigzag32,4,opt,name=axis,proto3" json:"axis,omitempty"`
+	Start uint64 `protobuf:"varint,5,opt,name=start,proto3" json:"start,omitempty"`
+	Stop  uint64 `protobuf:"varint,6,opt,name=stop,proto3" json:"stop,omitempty"`
+	// The ticket: where to dial, its number, its secret, what it is for.
+	Address string   `protobuf:"bytes,7,opt,name=address,proto3" json:"address,omitempty"`
+	Ticket  uint64   `protobuf:"fixed64,8,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	Secret  []byte   `protobuf:"bytes,9,opt,name=secret,proto3" json:"secret,omitempty"`
+	Dtype   uint32   `protobuf:"varint,10,opt,name=dtype,proto3" json:"dtype,omitempty"`
+	Shape   []uint64 `protobuf:"varint,11,rep,packed,name=shape,proto3" json:"shape,omitempty"`
+	Cause   uint32   `protobuf:"varint,12,opt,name=cause,proto3" json:"cause,omitempty"`
+	// An earlier attempt may have reached the receiver.
+	Begun bool `protobuf:"varint,16,opt,name=begun,proto3" json:"begun,omitempty"`
+	// What is left of the caller's time; zero for no bound.
+	DeadlineMs uint64 `protobuf:"varint,14,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Send) Reset() {
+	*x = Send{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Send) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Send) ProtoMessage() {}
+
+func (x *Send) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Send.ProtoReflect.Descriptor instead.
+func (*Send) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Send) GetSession() uint32 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *Send) GetHandle() *Handle {
+	if x != nil {
+		return x.Handle
+	}
+	return nil
+}
+
+func (x *Send) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Send) GetAxis() int32 {
+	if x != nil {
+		return x.Axis
+	}
+	return 0
+}
+
+func (x *Send) GetStart() uint64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *Send) GetStop() uint64 {
+	if x != nil {
+		return x.Stop
+	}
+	return 0
+}
+
+func (x *Send) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Send) GetTicket() uint64 {
+	if x != nil {
+		return x.Ticket
+	}
+	return 0
+}
+
+func (x *Send) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *Send) GetDtype() uint32 {
+	if x != nil {
+		return x.Dtype
+	}
+	return 0
+}
+
+func (x *Send) GetShape() []uint64 {
+	if x != nil {
+		return x.Shape
+	}
+	return nil
+}
+
+func (x *Send) GetCause() uint32 {
+	if x != nil {
+		return x.Cause
+	}
+	return 0
+}
+
+func (x *Send) GetBegun() bool {
+	if x != nil {
+		return x.Begun
+	}
+	return false
+}
+
+func (x *Send) GetDeadlineMs() uint64 {
+	if x != nil {
+		return x.DeadlineMs
+	}
+	return 0
+}
+
+func (x *Send) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
+// Deliver uses a ticket, on a connection between two workers. The payload is the
+// bytes from offset on, to the end.
+type Deliver struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Ticket uint64                 `protobuf:"fixed64,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	Sender []byte                 `protobuf:"bytes,2,opt,name=sender,proto3" json:"sender,omitempty"`
+	// Of the ticket, its secret and the nonce of the connection's Hello.
+	Signature []byte `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
+	Offset    uint64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Length of the payload.
+	Bytes uint64 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Only ask what has arrived.
+	Ask bool `protobuf:"varint,6,opt,name=ask,proto3" json:"ask,omitempty"`
+	// What is left of the caller's time; zero for no bound.
+	DeadlineMs uint64 `protobuf:"varint,14,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Deliver) Reset() {
+	*x = Deliver{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Deliver) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Deliver) ProtoMessage() {}
+
+func (x *Deliver) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Deliver.ProtoReflect.Descriptor instead.
+func (*Deliver) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Deliver) GetTicket() uint64 {
+	if x != nil {
+		return x.Ticket
+	}
+	return 0
+}
+
+func (x *Deliver) GetSender() []byte {
+	if x != nil {
+		return x.Sender
+	}
+	return nil
+}
+
+func (x *Deliver) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+func (x *Deliver) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *Deliver) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Deliver) GetAsk() bool {
+	if x != nil {
+		return x.Ask
+	}
+	return false
+}
+
+func (x *Deliver) GetDeadlineMs() uint64 {
+	if x != nil {
+		return x.DeadlineMs
+	}
+	return 0
+}
+
+func (x *Deliver) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
+// Delivered answers Deliver.
+type Delivered struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What has arrived.
+	Bytes uint64 `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// All of it has, and the ticket is used.
+	Complete      bool `protobuf:"varint,2,opt,name=complete,proto3" json:"complete,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Delivered) Reset() {
+	*x = Delivered{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Delivered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Delivered) ProtoMessage() {}
+
+func (x *Delivered) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Delivered.ProtoReflect.Descriptor instead.
+func (*Delivered) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Delivered) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Delivered) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
 var File_wire_wirepb_wire_proto protoreflect.FileDescriptor
 
 const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\n" +
-	"\x16wire/wirepb/wire.proto\x12\bgenie.v1\"\xf0\x01\n" +
+	"\x16wire/wirepb/wire.proto\x12\bgenie.v1\"\xb6\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x10\n" +
@@ -2182,7 +2767,11 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x11max_frame_payload\x18\x05 \x01(\x04R\x0fmaxFramePayload\x12.\n" +
 	"\x13max_message_payload\x18\x06 \x01(\x04R\x11maxMessagePayload\x12\x14\n" +
 	"\x05token\x18\a \x01(\fR\x05token\x12!\n" +
-	"\fheartbeat_ms\x18\b \x01(\rR\vheartbeatMs\"\xfb\x01\n" +
+	"\fheartbeat_ms\x18\b \x01(\rR\vheartbeatMs\x12\x1a\n" +
+	"\bfeatures\x18\t \x01(\x04R\bfeatures\x12\x12\n" +
+	"\x04peer\x18\n" +
+	" \x01(\fR\x04peer\x12\x14\n" +
+	"\x05nonce\x18\v \x01(\fR\x05nonce\"\xfb\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
@@ -2360,7 +2949,62 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x05steps\x18\x02 \x03(\rR\x05steps\x12\x0e\n" +
 	"\x02ns\x18\x03 \x01(\x04R\x02ns\x12\x14\n" +
 	"\x05count\x18\x04 \x01(\x04R\x05count\x12\x14\n" +
-	"\x05bytes\x18\x05 \x01(\x04R\x05bytesB/Z-github.com/genie-sdk/go/transport/wire/wirepbb\x06proto3"
+	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\"\xc6\x02\n" +
+	"\x06Ticket\x12\x18\n" +
+	"\asession\x18\x01 \x01(\rR\asession\x12\x14\n" +
+	"\x05dtype\x18\x02 \x01(\rR\x05dtype\x12\x14\n" +
+	"\x05shape\x18\x03 \x03(\x04R\x05shape\x12\x14\n" +
+	"\x05cause\x18\x04 \x01(\rR\x05cause\x12\x16\n" +
+	"\x06sender\x18\x05 \x01(\fR\x06sender\x12\x1f\n" +
+	"\vlifetime_ms\x18\x06 \x01(\x04R\n" +
+	"lifetimeMs\x12\x14\n" +
+	"\x05state\x18\a \x01(\tR\x05state\x12\x12\n" +
+	"\x04mode\x18\b \x01(\rR\x04mode\x12\x12\n" +
+	"\x04axis\x18\t \x01(\x11R\x04axis\x12\x14\n" +
+	"\x05start\x18\n" +
+	" \x01(\x04R\x05start\x12\x10\n" +
+	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12\x1f\n" +
+	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
+	"deadlineMs\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\x9d\x01\n" +
+	"\x06Issued\x12(\n" +
+	"\x06handle\x18\x01 \x01(\v2\x10.genie.v1.HandleR\x06handle\x12\x16\n" +
+	"\x06ticket\x18\x02 \x01(\x06R\x06ticket\x12\x16\n" +
+	"\x06secret\x18\x03 \x01(\fR\x06secret\x12\x1f\n" +
+	"\vlifetime_ms\x18\x04 \x01(\x04R\n" +
+	"lifetimeMs\x12\x18\n" +
+	"\aaddress\x18\x05 \x01(\tR\aaddress\"\x83\x03\n" +
+	"\x04Send\x12\x18\n" +
+	"\asession\x18\x01 \x01(\rR\asession\x12(\n" +
+	"\x06handle\x18\x02 \x01(\v2\x10.genie.v1.HandleR\x06handle\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x12\n" +
+	"\x04axis\x18\x04 \x01(\x11R\x04axis\x12\x14\n" +
+	"\x05start\x18\x05 \x01(\x04R\x05start\x12\x12\n" +
+	"\x04stop\x18\x06 \x01(\x04R\x04stop\x12\x18\n" +
+	"\aaddress\x18\a \x01(\tR\aaddress\x12\x16\n" +
+	"\x06ticket\x18\b \x01(\x06R\x06ticket\x12\x16\n" +
+	"\x06secret\x18\t \x01(\fR\x06secret\x12\x14\n" +
+	"\x05dtype\x18\n" +
+	" \x01(\rR\x05dtype\x12\x14\n" +
+	"\x05shape\x18\v \x03(\x04R\x05shape\x12\x14\n" +
+	"\x05cause\x18\f \x01(\rR\x05cause\x12\x14\n" +
+	"\x05begun\x18\x10 \x01(\bR\x05begun\x12\x1f\n" +
+	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
+	"deadlineMs\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\xda\x01\n" +
+	"\aDeliver\x12\x16\n" +
+	"\x06ticket\x18\x01 \x01(\x06R\x06ticket\x12\x16\n" +
+	"\x06sender\x18\x02 \x01(\fR\x06sender\x12\x1c\n" +
+	"\tsignature\x18\x03 \x01(\fR\tsignature\x12\x16\n" +
+	"\x06offset\x18\x04 \x01(\x04R\x06offset\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\x12\x10\n" +
+	"\x03ask\x18\x06 \x01(\bR\x03ask\x12\x1f\n" +
+	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
+	"deadlineMs\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"=\n" +
+	"\tDelivered\x12\x14\n" +
+	"\x05bytes\x18\x01 \x01(\x04R\x05bytes\x12\x1a\n" +
+	"\bcomplete\x18\x02 \x01(\bR\bcompleteB/Z-github.com/genie-sdk/go/transport/wire/wirepbb\x06proto3"
 
 var (
 	file_wire_wirepb_wire_proto_rawDescOnce sync.Once
@@ -2374,7 +3018,7 @@ func file_wire_wirepb_wire_proto_rawDescGZIP() []byte {
 	return file_wire_wirepb_wire_proto_rawDescData
 }
 
-var file_wire_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_wire_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_wire_wirepb_wire_proto_goTypes = []any{
 	(*Hello)(nil),        // 0: genie.v1.Hello
 	(*Error)(nil),        // 1: genie.v1.Error
@@ -2401,6 +3045,11 @@ var file_wire_wirepb_wire_proto_goTypes = []any{
 	(*Stats)(nil),        // 22: genie.v1.Stats
 	(*Profile)(nil),      // 23: genie.v1.Profile
 	(*GroupProfile)(nil), // 24: genie.v1.GroupProfile
+	(*Ticket)(nil),       // 25: genie.v1.Ticket
+	(*Issued)(nil),       // 26: genie.v1.Issued
+	(*Send)(nil),         // 27: genie.v1.Send
+	(*Deliver)(nil),      // 28: genie.v1.Deliver
+	(*Delivered)(nil),    // 29: genie.v1.Delivered
 }
 var file_wire_wirepb_wire_proto_depIdxs = []int32{
 	2,  // 0: genie.v1.Error.quota:type_name -> genie.v1.Quota
@@ -2416,11 +3065,13 @@ var file_wire_wirepb_wire_proto_depIdxs = []int32{
 	3,  // 10: genie.v1.Release.handles:type_name -> genie.v1.Handle
 	23, // 11: genie.v1.Stats.profile:type_name -> genie.v1.Profile
 	24, // 12: genie.v1.Profile.groups:type_name -> genie.v1.GroupProfile
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	3,  // 13: genie.v1.Issued.handle:type_name -> genie.v1.Handle
+	3,  // 14: genie.v1.Send.handle:type_name -> genie.v1.Handle
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_wire_wirepb_wire_proto_init() }
@@ -2434,7 +3085,7 @@ func file_wire_wirepb_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_wirepb_wire_proto_rawDesc), len(file_wire_wirepb_wire_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
