@@ -16,6 +16,7 @@ import (
 
 type fleetSimulateOptions struct {
 	scenario string
+	page     string
 	routers  []string
 	pace     float64
 	search   bool
@@ -31,13 +32,18 @@ func (a *app) fleetSimulateCommand() *cobra.Command {
 		Long: `simulate runs a scenario, which docs/simulation.md describes, in virtual time under
 each router: workers, links, sessions and failures of a fleet that need not exist.
 Steps take what the cost model predicts. One scenario and one seed always give one
-result. It computes nothing on any device and reaches no worker.`,
+result. It needs no device and no worker.`,
 		Example: "  genie fleet simulate --scenario testdata/scenarios/chat.json\n  genie fleet simulate --scenario fleet.json --router meaning,prefix-tree --pace 2 --json",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := simulateFleet(cmd.Context(), &o, cmd.Flags().Changed("pace"))
 			if err != nil {
 				return err
+			}
+			if o.page != "" {
+				if err := writeSimulation(o.page, r); err != nil {
+					return err
+				}
 			}
 			if o.json {
 				return a.printJSON(r)
@@ -47,6 +53,7 @@ result. It computes nothing on any device and reaches no worker.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.scenario, "scenario", "", "JSON file of the fleet and its sessions")
+	f.StringVar(&o.page, "page", "", "also write the result as one HTML page to this file")
 	f.StringSliceVar(&o.routers, "router", nil, "routers to compare: "+strings.Join(simulation.Routers(), ", ")+" (default: those of the scenario, or all)")
 	f.Float64Var(&o.pace, "pace", 1, "factor for the rate and the number of sessions")
 	f.BoolVar(&o.search, "search", false, "also look for the highest pace at which the 99th percentile meets the scenario's target")
@@ -90,6 +97,14 @@ func readScenario(path string) (s *simulation.Scenario, err error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
+}
+
+func writeSimulation(name string, r *simulation.Result) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return fmt.Errorf("page: %w", err)
+	}
+	return errors.Join(r.WritePage(f), f.Close())
 }
 
 // simulationTable is the result for people.

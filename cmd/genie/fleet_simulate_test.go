@@ -29,8 +29,12 @@ func TestFleetSimulate(t *testing.T) {
 	}
 	require.Greater(t, meaning.HitRate, 2*random.HitRate)
 	require.Greater(t, meaning.Tokens, 1.5*random.Tokens)
-	half := decode[simulation.Result](t, append(args, "--json", "--pace", "0.5", "--parallel", "2")...)
+	page := filepath.Join(t.TempDir(), "page.html")
+	half := decode[simulation.Result](t, append(args, "--json", "--pace", "0.5", "--parallel", "2", "--page", page)...)
 	require.Equal(t, int64(500), half.Routers[0].Done)
+	html, err := os.ReadFile(page)
+	require.NoError(t, err)
+	require.Contains(t, string(html), "shared-prefixes")
 
 	table := cli(t, args...)
 	require.Zero(t, table.code, table.stderr)

@@ -111,6 +111,10 @@ func (s *Scenario) Run(ctx context.Context, o Options) (*Result, error) {
 	if !(pace >= 1/MaxPace && pace <= MaxPace) || pace*float64(r.Sessions) > MaxSessions {
 		return nil, fmt.Errorf("%w: pace is %v, want %v to %v and at most %d sessions", ErrScenario, pace, 1/MaxPace, MaxPace, MaxSessions)
 	}
+	times, err := s.times(o.Times)
+	if err != nil {
+		return nil, err
+	}
 	errs, places := make([]error, len(names)), make(chan struct{}, max(o.Parallel, 1))
 	done := make(chan int)
 	for i, name := range names {
@@ -118,7 +122,7 @@ func (s *Scenario) Run(ctx context.Context, o Options) (*Result, error) {
 			defer func() { done <- i }()
 			places <- struct{}{}
 			defer func() { <-places }()
-			r.Routers[i], errs[i] = s.router(ctx, name, pace, o)
+			r.Routers[i], errs[i] = s.router(ctx, name, pace, o.Search, times)
 		}()
 	}
 	for range names {
@@ -141,17 +145,17 @@ func (s *Scenario) sessions() int {
 }
 
 // router simulates one router, and looks for its capacity.
-func (s *Scenario) router(ctx context.Context, name string, pace float64, o Options) (RouterStat, error) {
-	stat, err := s.simulate(ctx, name, pace, o.Times)
-	if err != nil || !o.Search || s.Target == 0 {
+func (s *Scenario) router(ctx context.Context, name string, pace float64, search bool, times stepTimes) (RouterStat, error) {
+	stat, err := s.simulate(ctx, name, pace, times)
+	if err != nil || !search || s.Target == 0 {
 		return stat, err
 	}
-	stat.Capacity, err = s.search(ctx, name, o.Times)
+	stat.Capacity, err = s.search(ctx, name, times)
 	return stat, err
 }
 
 // simulate runs the scenario once.
-func (s *Scenario) simulate(ctx context.Context, name string, pace float64, times map[string]Times) (RouterStat, error) {
+func (s *Scenario) simulate(ctx context.Context, name string, pace float64, times stepTimes) (RouterStat, error) {
 	f, err := newFleet(s, name, pace, times)
 	if err != nil {
 		return RouterStat{}, err
@@ -183,7 +187,7 @@ const (
 
 // search halves the interval of rates, on a logarithmic scale, in which the target
 // is just met.
-func (s *Scenario) search(ctx context.Context, name string, times map[string]Times) (*Capacity, error) {
+func (s *Scenario) search(ctx context.Context, name string, times stepTimes) (*Capacity, error) {
 	meets := func(pace float64) (*Capacity, error) {
 		r, err := s.simulate(ctx, name, pace, times)
 		if err != nil || r.P99 > s.Target || r.Failed > 0 {

@@ -14,7 +14,7 @@ import (
 func TestCommittedScenariosAreSound(t *testing.T) {
 	files, err := filepath.Glob("../../../testdata/scenarios/*.json")
 	require.NoError(t, err)
-	require.Len(t, files, 3)
+	require.NotEmpty(t, files)
 	for _, file := range files {
 		b, err := os.ReadFile(file)
 		require.NoError(t, err)

@@ -1,9 +1,11 @@
 package simulation_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,175 +14,146 @@ import (
 	"github.com/genie-sdk/go/internal/fleet/simulation"
 )
 
-// small is a fleet of two kinds with prefixes and several turns; its steps take
-// steady.
-const small = `{"name": "small", "seed": 7, "seconds": 20, "filter_seconds": 2, "target_p99_seconds": 1,
- "models": [{"name": "m", "layers": 2, "hidden": 64, "heads": 4, "vocab": 1000}],
- "workers": [
-  {"name": "a", "count": 3, "device": "h100", "memory_gib": 0.02, "models": ["m"], "link": {"gbit": 10, "delay_ms": 1}, "max_batch": 8, "chunk": 64},
-  {"name": "b", "count": 2, "device": "l4", "memory_gib": 0.02, "models": ["m"], "link": {"gbit": 1, "delay_ms": 5}, "max_batch": 8, "chunk": 64}],
- "sessions": [
-  {"name": "chat", "model": "m", "count": 120, "tenants": 4, "prefixes": {"count": 10, "tokens": 128, "skew": 1},
-   "turns": {"min": 1, "max": 4}, "prompt": {"min": 8, "max": 64}, "output": {"min": 2, "max": 32}, "think_seconds": {"min": 0, "max": 2}},
-  {"name": "nightly", "model": "m", "class": "batch", "count": 20,
-   "turns": {"min": 1, "max": 1}, "prompt": {"min": 100, "max": 300}, "output": {"min": 1, "max": 8}}]}`
+const scenarios = "../../../testdata/scenarios"
 
-// steady is times that a person can add up.
-type steady struct{}
-
-func (steady) Decode(int) float64           { return 0.01 }
-func (steady) Row(int) float64              { return 0 }
-func (steady) Prefill(n, _ int) float64     { return 0.001 * float64(n) }
-func steadily() map[string]simulation.Times { return map[string]simulation.Times{"m": steady{}} }
-
-func parse(t *testing.T, text string) *simulation.Scenario {
+func scenario(t *testing.T, name string) *simulation.Scenario {
 	t.Helper()
-	s, err := simulation.Parse(strings.NewReader(text))
+	f, err := os.Open(filepath.Join(scenarios, name+".json"))
+	require.NoError(t, err)
+	defer f.Close()
+	s, err := simulation.Parse(f)
 	require.NoError(t, err)
 	return s
 }
 
-func run(t *testing.T, s *simulation.Scenario, o simulation.Options) *simulation.Result {
+func simulate(t *testing.T, s *simulation.Scenario, o simulation.Options) map[string]simulation.RouterStat {
 	t.Helper()
-	o.Times = steadily()
-	r, err := s.Run(t.Context(), o)
+	r, err := s.Run(context.Background(), o)
 	require.NoError(t, err)
-	return r
+	out := map[string]simulation.RouterStat{}
+	for _, x := range r.Routers {
+		out[x.Router] = x
+	}
+	return out
 }
 
-func text(t *testing.T, r *simulation.Result) string {
-	t.Helper()
-	b, err := json.Marshal(r)
+func TestScenariosAreRead(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(scenarios, "*.json"))
 	require.NoError(t, err)
-	return string(b)
-}
-
-// disturbed is small with failures and a drain.
-func disturbed(t *testing.T) *simulation.Scenario {
-	t.Helper()
-	s := parse(t, small)
-	s.Workers[0].Fails, s.Workers[0].Repair = 360, 2
-	s.Workers[1].Fails, s.Workers[1].Repair = 360, 2
-	s.Drains = []simulation.Drain{{At: 5, Group: "a", Count: 2, Grace: 0.05, Absent: 5}}
-	return s
-}
-
-func TestOneSeedGivesOneResult(t *testing.T) {
-	for name, s := range map[string]*simulation.Scenario{"undisturbed": parse(t, small), "disturbed": disturbed(t)} {
-		first := text(t, run(t, s, simulation.Options{}))
-		require.Equal(t, first, text(t, run(t, s, simulation.Options{})), name)
-		require.Equal(t, first, text(t, run(t, s, simulation.Options{Parallel: 2})), name)
-		s.Seed++
-		other := run(t, s, simulation.Options{})
-		s.Seed--
-		other.Seed--
-		require.NotEqual(t, first, text(t, other), name)
+	require.NotEmpty(t, files)
+	for _, name := range files {
+		scenario(t, strings.TrimSuffix(filepath.Base(name), ".json"))
 	}
 }
 
-func TestEveryRequestEnds(t *testing.T) {
-	undisturbed := run(t, parse(t, small), simulation.Options{})
-	require.Len(t, undisturbed.Routers, len(simulation.Routers()))
-	for _, r := range undisturbed.Routers {
-		require.Equal(t, r.Requests, r.Done, r.Router)
-		require.Equal(t, undisturbed.Routers[0].Requests, r.Requests, "all routers get the same sessions")
-		require.Zero(t, r.Failed+r.Resumed+r.Failures, r.Router)
-		total := int64(0)
-		for _, n := range r.Reasons {
-			total += n
-		}
-		require.Equal(t, r.Requests, total, "each was routed once")
-		require.Greater(t, r.Busy, 0.0)
-		require.LessOrEqual(t, r.Busy, 1.0)
-		require.LessOrEqual(t, r.P50, r.P99)
-		require.True(t, r.HitRate > 0 && r.HitRate < 1, "%v", r.HitRate)
-		require.True(t, r.Fairness > 0 && r.Fairness <= 1, "%v", r.Fairness)
+// One scenario and seed give one result, to the byte, also when routers are
+// simulated side by side; another seed gives another.
+func TestDeterministic(t *testing.T) {
+	s := scenario(t, "faults")
+	result := func(parallel int) string {
+		r, err := s.Run(context.Background(), simulation.Options{Parallel: parallel})
+		require.NoError(t, err)
+		b, err := json.Marshal(r)
+		require.NoError(t, err)
+		return string(b)
 	}
-	resumed := int64(0)
-	for _, r := range run(t, disturbed(t), simulation.Options{}).Routers {
-		require.Equal(t, r.Requests, r.Done+r.Failed, r.Router)
-		require.Zero(t, r.Failed, "others took what was lost")
-		require.GreaterOrEqual(t, r.Failures, int64(2), "the drain at least")
-		resumed += r.Resumed
-	}
-	require.Positive(t, resumed)
+	first := result(1)
+	require.Equal(t, first, result(4))
+	s.Seed++
+	require.NotEqual(t, first, result(1))
 }
 
-func TestRequestsWithoutAWorkerFail(t *testing.T) {
-	s := parse(t, small)
-	s.Drains = []simulation.Drain{{Group: "a", Count: 3, Absent: 3600}, {Group: "b", Count: 2, Absent: 3600}}
-	for _, r := range run(t, s, simulation.Options{}).Routers {
-		require.Equal(t, r.Requests, r.Failed+r.Done, r.Router)
-		require.Equal(t, int64(140), r.Failed, "each session's first request")
-	}
-}
-
-// One session on one worker can be computed by hand: 100 tokens of prompt in two
-// chunks take 0.1 s, 400 bytes over 1 Mbit/s 3.2 ms, the link 10 ms each way, and
-// ten more tokens 0.1 s.
-func TestOneRequestTakesWhatItsPartsTake(t *testing.T) {
-	s := parse(t, `{"name": "one", "seconds": 1,
-	 "models": [{"name": "m", "layers": 2, "hidden": 64, "heads": 4, "vocab": 1000}],
-	 "workers": [{"name": "a", "count": 1, "device": "cpu", "memory_gib": 1, "models": ["m"], "link": {"gbit": 0.001, "delay_ms": 10}, "chunk": 64}],
-	 "sessions": [{"name": "s", "model": "m", "count": 1, "turns": {"min": 1, "max": 1}, "prompt": {"min": 100, "max": 100}, "output": {"min": 11, "max": 11}}]}`)
-	for _, r := range run(t, s, simulation.Options{}).Routers {
-		require.Equal(t, int64(1), r.Done)
-		require.InEpsilon(t, 0.1232, r.P50, 0.02, "histograms are that fine")
-		require.InEpsilon(t, 0.2232, r.Answer.P50, 0.02)
-		require.InEpsilon(t, 0.2, r.Busy*r.Seconds, 1e-6)
-		require.InEpsilon(t, 11, r.Tokens*r.Seconds, 1e-6)
-		require.InEpsilon(t, 111, r.All*r.Seconds, 1e-6)
-		require.Equal(t, simulation.Moved{Prompts: 400, Answers: 44}, r.Moved)
-		require.Zero(t, r.HitRate)
-		require.InDelta(t, 1, r.Fairness, 1e-12)
-	}
-}
-
-func TestMoreSessionsTakeLonger(t *testing.T) {
-	s := parse(t, small)
-	var before *simulation.Result
-	for _, pace := range []float64{1, 4, 16} {
-		r := run(t, s, simulation.Options{Pace: pace})
-		for i := range r.Routers {
-			if before != nil {
-				require.GreaterOrEqual(t, r.Routers[i].P99, before.Routers[i].P99, r.Routers[i].Router)
-				require.GreaterOrEqual(t, r.Routers[i].Busy, before.Routers[i].Busy, r.Routers[i].Router)
+// Failures and drains lose nothing: every request ends once, and every token that
+// was asked for is generated.
+func TestFaultsLoseNothing(t *testing.T) {
+	s := scenario(t, "faults")
+	for seed := range uint64(8) {
+		s.Seed = seed
+		var requests int64
+		for name, r := range simulate(t, s, simulation.Options{Parallel: 2}) {
+			require.Positive(t, r.Failures, name)
+			require.Positive(t, r.Resumed, name)
+			require.Zero(t, r.Failed, name)
+			require.Equal(t, r.Requests, r.Done, name)
+			if requests == 0 {
+				requests = r.Requests
 			}
+			require.Equal(t, requests, r.Requests, "all routers get the same sessions")
+			require.InDelta(t, 0.5, r.HitRate, 0.5, name)
+			require.LessOrEqual(t, r.Busy, 1.0, name)
 		}
-		before = r
 	}
 }
 
-func TestSearchFindsAPaceThatMeetsTheTarget(t *testing.T) {
-	s := parse(t, small)
-	r := run(t, s, simulation.Options{Routers: []string{"meaning"}, Search: true}).Routers[0]
-	require.NotNil(t, r.Capacity)
-	require.LessOrEqual(t, r.Capacity.P99, s.Target)
-	at := run(t, s, simulation.Options{Routers: []string{"meaning"}, Pace: r.Capacity.Pace}).Routers[0]
-	require.InDelta(t, r.Capacity.P99, at.P99, 0)
-	beyond := run(t, s, simulation.Options{Routers: []string{"meaning"}, Pace: 1.2 * r.Capacity.Pace}).Routers[0]
-	require.Greater(t, beyond.P99, s.Target)
+// The design that prefix-tree follows was published with 1.9 times the throughput
+// of round-robin, and hit rates of 75 beside 20 percent, for prompts with long
+// prefixes, equally many for each prefix, on eight GPUs (SGLang v0.4, "Cache-Aware
+// Load Balancer"). The sizes behind are not published. With prefixes of 2048
+// tokens, questions of 128 (the defaults of SGLang's generator
+// generated-shared-prefix) and five for each prefix, these hit rates follow.
+func TestPublishedFigureOfPrefixTree(t *testing.T) {
+	r := simulate(t, scenario(t, "shared-prefixes"), simulation.Options{Routers: []string{"prefix-tree", "round-robin"}})
+	tree, turns := r["prefix-tree"], r["round-robin"]
+	require.InDelta(t, 0.75, tree.HitRate, 0.03)
+	require.InDelta(t, 0.20, turns.HitRate, 0.06)
+	require.InDelta(t, 1.9, tree.All/turns.All, 0.25)
 }
 
-func TestRunRefuses(t *testing.T) {
-	s := parse(t, small)
-	nan := 0.0
-	nan /= nan
-	for _, o := range []simulation.Options{{Pace: -1}, {Pace: nan}, {Pace: 1e6}, {Pace: 1e-6}, {Routers: []string{"best"}}} {
-		_, err := s.Run(t.Context(), o)
-		require.ErrorIs(t, err, simulation.ErrScenario)
+// Routing by meaning answers sooner than routing by load, and has more of the
+// prompts there already.
+func TestMeaningBesideLoad(t *testing.T) {
+	s := scenario(t, "chat")
+	r := simulate(t, s, simulation.Options{Routers: []string{"meaning", "least-loaded"}, Pace: 0.5, Parallel: 2})
+	require.Less(t, r["meaning"].P99, r["least-loaded"].P99)
+	require.Greater(t, r["meaning"].HitRate, r["least-loaded"].HitRate)
+}
+
+func TestScenariosThatAreRefused(t *testing.T) {
+	good, err := os.ReadFile(filepath.Join(scenarios, "chat.json"))
+	require.NoError(t, err)
+	for _, c := range []struct{ name, old, now string }{
+		{"unknown key", `"seed": 2`, `"sed": 2`},
+		{"something behind", "\n}\n", "\n} {}\n"},
+		{"no seconds", `"seconds": 300`, `"seconds": 0`},
+		{"too many workers", `"count": 6, "device": "h100"`, `"count": 99999999, "device": "h100"`},
+		{"no such device", `"h100"`, `"h1"`},
+		{"no such model", `"model": "8b"`, `"model": "9b"`},
+		{"no such class", `"model": "8b",`, `"model": "8b", "class": "fast",`},
+		{"heads", `"kv_heads": 8`, `"kv_heads": 7`},
+		{"weights too large", `"memory_gib": 72`, `"memory_gib": 4`},
+		{"range", `"turns": {"min": 1, "max": 8}`, `"turns": {"min": 3, "max": 2}`},
+		{"negative", `"think_seconds": {"min": 2`, `"think_seconds": {"min": -2`},
+		{"filter", `"filter_seconds": 10`, `"filter_seconds": 0.5`},
+	} {
+		text := strings.Replace(string(good), c.old, c.now, 1)
+		require.NotEqual(t, string(good), text, c.name)
+		_, err := simulation.Parse(strings.NewReader(text))
+		require.ErrorIs(t, err, simulation.ErrScenario, c.name)
 	}
-	s.Sessions[0].Count = simulation.MaxSessions
-	_, err := s.Run(t.Context(), simulation.Options{Pace: 2})
-	require.ErrorIs(t, err, simulation.ErrScenario, "more sessions than may be")
+	_, err = simulation.Parse(bytes.NewReader(make([]byte, simulation.MaxScenario+1)))
+	require.ErrorIs(t, err, simulation.ErrScenario)
 }
 
-func TestRunEndsWithItsContext(t *testing.T) {
-	s := parse(t, small)
-	s.Sessions[0].Count = 1 << 20
-	why := errors.New("enough")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(why)
-	_, err := s.Run(ctx, simulation.Options{Times: steadily()})
-	require.ErrorIs(t, err, why)
+func TestCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := scenario(t, "chat").Run(ctx, simulation.Options{})
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = scenario(t, "chat").Run(context.Background(), simulation.Options{Routers: []string{"best"}})
+	require.ErrorIs(t, err, simulation.ErrScenario)
+}
+
+func TestPage(t *testing.T) {
+	s := scenario(t, "faults")
+	s.Name = "<script>"
+	r, err := s.Run(context.Background(), simulation.Options{Routers: []string{"meaning", "random"}})
+	require.NoError(t, err)
+	var b bytes.Buffer
+	require.NoError(t, r.WritePage(&b))
+	for _, want := range []string{"meaning", "random", "Throughput", "median", "99th percentile", "Bytes moved", "Hit rate", "Jain", "&lt;script&gt;"} {
+		require.Contains(t, b.String(), want)
+	}
+	for _, not := range []string{"<script", "http://", "https://", "ZgotmplZ"} {
+		require.NotContains(t, b.String(), not)
+	}
 }
