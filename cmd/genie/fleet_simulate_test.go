@@ -58,12 +58,17 @@ func TestFleetSimulateRefuses(t *testing.T) {
 	wrong := filepath.Join(t.TempDir(), "wrong.json")
 	require.NoError(t, os.WriteFile(wrong, []byte(`{"name": "wrong", "workers": -1}`), 0o600))
 	for _, args := range [][]string{
-		{}, {"--scenario", sharedPrefixes, "more"}, {"--scenario", sharedPrefixes, "--router", "best"}, {"--scenario", sharedPrefixes, "--pace", "0"},
-		{"--scenario", sharedPrefixes, "--pace", "NaN"}, {"--scenario", sharedPrefixes, "--parallel", "0"}, {"--scenario", sharedPrefixes, "--search"},
+		{},
+		{"--scenario", sharedPrefixes, "more"},
+		{"--scenario", sharedPrefixes, "--router", "best"},
+		{"--scenario", sharedPrefixes, "--pace", "0"},
+		{"--scenario", sharedPrefixes, "--pace", "NaN"},
+		{"--scenario", sharedPrefixes, "--parallel", "0"},
+		{"--scenario", sharedPrefixes, "--search"},
 	} {
 		require.Equal(t, exitUsage, cli(t, append([]string{"fleet", "simulate"}, args...)...).code, args)
 	}
-	for file, want := range map[string]string{"missing.json": "missing.json", wrong: "genie: scenario", t.TempDir(): "scenario"} {
+	for file, want := range map[string]string{"missing.json": "missing.json", wrong: "scenario: json: cannot unmarshal", t.TempDir(): "scenario"} {
 		r := cli(t, "fleet", "simulate", "--scenario", file, "--json")
 		require.Equal(t, exitFailure, r.code, file)
 		var report failureReport
