@@ -57,7 +57,7 @@ clients elsewhere.`,
 	f.BoolVar(&o.insecure, "insecure", false, "listen without TLS or without authentication on addresses that other machines can reach")
 	f.BoolVar(&o.json, "json", false, `print a {"listening": URL, "pid": N} line`)
 	f.TextVar(&o.logLevel, "log-level", slog.LevelWarn, "minimum log level: debug, info, warn or error")
-	cmd.AddCommand(a.fleetStatusCommand())
+	cmd.AddCommand(a.fleetStatusCommand(), a.fleetSimulateCommand())
 	return cmd
 }
 

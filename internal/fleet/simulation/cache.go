@@ -14,7 +14,7 @@ type entry struct {
 func (s *session) key() uint64 { return mix(s.number) }
 
 func (s *session) prefixKey() uint64 {
-	return mix(uint64(s.group.model.number)<<48 | 1<<47 | uint64(s.prefix)) //nolint:gosec // not negative
+	return mix(uint64(s.group.model.number)<<48 | 1<<47 | uint64(s.prefix))
 }
 
 func (w *worker) find(key uint64) int32 {
@@ -26,7 +26,7 @@ func (w *worker) find(key uint64) int32 {
 
 // hold adds an entry without users.
 func (f *fleet) hold(w *worker, key uint64, rows int32, size int64, parent int32) int32 {
-	i := int32(len(f.entries)) //nolint:gosec // bounded by the workers' memory
+	i := int32(len(f.entries))
 	if n := len(f.unused); n > 0 {
 		i, f.unused = f.unused[n-1], f.unused[:n-1]
 	} else {
@@ -128,7 +128,7 @@ func (f *fleet) adopt(w *worker, s *session) {
 func (f *fleet) admit(w *worker, id int32) bool {
 	s := &f.session[id]
 	row, shared := s.group.model.row, s.group.prefixTokens(s)
-	own, prefix := none, none
+	prefix := none
 	size := int64(s.history+s.prompt+s.output) * row
 	if shared > 0 {
 		if prefix = w.find(s.prefixKey()); prefix != none {
@@ -137,7 +137,8 @@ func (f *fleet) admit(w *worker, id int32) bool {
 			size += int64(shared) * row
 		}
 	}
-	if own = w.find(s.key()); own != none {
+	own := w.find(s.key())
+	if own != none {
 		f.use(w, own)
 		size -= f.entries[own].size
 	}

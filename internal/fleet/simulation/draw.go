@@ -33,7 +33,7 @@ func (d *draws) unit() float64 {
 }
 
 func (d *draws) in(r Range) int32 {
-	return int32(r.Min + int(d.unit()*float64(r.Max-r.Min+1))) //nolint:gosec // bounds are checked
+	return int32(r.Min + int(d.unit()*float64(r.Max-r.Min+1)))
 }
 
 func (d *draws) inF(r FRange) float64 { return r.Min + d.unit()*(r.Max-r.Min) }
@@ -56,5 +56,5 @@ func shares(n int, skew float64) []float64 {
 
 func (d *draws) of(shares []float64) int32 {
 	x := d.unit()
-	return int32(min(sort.SearchFloat64s(shares, x), len(shares)-1)) //nolint:gosec // bounds are checked
+	return int32(min(sort.SearchFloat64s(shares, x), len(shares)-1))
 }

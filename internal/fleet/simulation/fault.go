@@ -21,7 +21,7 @@ func (f *fleet) start(w *worker) {
 	}
 	f.report(w)
 	if w.kind.Fails > 0 {
-		d := newDraws(f.seed, 3, uint64(w.number), uint64(w.life)) //nolint:gosec // not negative
+		d := newDraws(f.seed, 3, uint64(w.number), uint64(w.life))
 		f.events.push(f.now+nanoseconds(d.exponential()*3600/w.kind.Fails), workerFails, w.number, w.life)
 	}
 }
@@ -43,7 +43,7 @@ func (f *fleet) fail(w *worker, seconds float64) {
 		for _, r := range w.slots[i].running {
 			// Its last step would be at r.last; what is left of it is computed again.
 			left := r.last - w.steps
-			f.lose(r.session, f.session[r.session].output-int32(left), f.sc.Detect) //nolint:gosec // at most its output
+			f.lose(r.session, f.session[r.session].output-int32(left), f.sc.Detect)
 		}
 	}
 	f.requeue(w, f.sc.Detect)
@@ -188,7 +188,7 @@ func (f *fleet) filter(w *worker) {
 			from = int(f.entries[e.parent].rows)
 		}
 		for b := from / route.BlockTokens; b < min((from+int(e.rows))/route.BlockTokens, route.MaxBlocks); b++ {
-			w.prefixes.Add(route.Key(mix(e.key + uint64(b)))) //nolint:gosec // not negative
+			w.prefixes.Add(route.Key(mix(e.key + uint64(b))))
 		}
 	}
 }

@@ -82,7 +82,11 @@ type workerKind struct {
 	times  []Times
 }
 
-func nanoseconds(seconds float64) int64 { return int64(seconds * 1e9) }
+// longest is the virtual time, in nanoseconds, at which a simulation gives up.
+const longest = 400 * 24 * int64(time.Hour)
+
+// nanoseconds are at most what ends a simulation: more would not be a moment.
+func nanoseconds(seconds float64) int64 { return int64(min(seconds*1e9, float64(longest))) }
 
 func moment(at int64) time.Time { return time.Unix(0, at).UTC() }
 
@@ -102,20 +106,56 @@ func (m *Model) decoder() (steptime.Decoder, error) {
 	return d, nil
 }
 
+// of is a model on a device, by name.
+type of struct{ model, device string }
+
+// stepTimes are the times of all models on the devices that hold them. They do not
+// change, so that routers share them.
+type stepTimes map[of]Times
+
+// times predicts the times of steps, but of models whose times were measured.
+func (s *Scenario) times(measured map[string]Times) (stepTimes, error) {
+	out := stepTimes{}
+	for i := range s.Workers {
+		w := &s.Workers[i]
+		device, err := s.device(w.Device)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range w.Models {
+			at := of{name, w.Device}
+			if t := measured[name]; t != nil {
+				out[at] = t
+			}
+			if out[at] == nil {
+				d, err := s.Models[s.model(name)].decoder()
+				if err != nil {
+					return nil, err
+				}
+				if out[at], err = d.Times(device); err != nil {
+					return nil, fmt.Errorf("model %q on %q: %w", name, w.Device, err)
+				}
+			}
+			if err := checkTimes(out[at], w); err != nil {
+				return nil, fmt.Errorf("model %q on %q: %w", name, w.Device, err)
+			}
+		}
+	}
+	return out, nil
+}
+
 // stateElement is the bytes of a number in a KV cache: engines store f32.
 const stateElement = 4
 
 // newFleet makes the fleet before the first event. There are pace times as many
 // sessions as the scenario says, in the same time.
-func newFleet(sc *Scenario, router string, pace float64, measured map[string]Times) (*fleet, error) {
+func newFleet(sc *Scenario, router string, pace float64, times stepTimes) (*fleet, error) {
 	f := &fleet{sc: sc, seed: sc.Seed, pace: pace, counted: map[uint64]bool{}}
-	decoders := make([]steptime.Decoder, len(sc.Models))
 	for i := range sc.Models {
 		d, err := sc.Models[i].decoder()
 		if err != nil {
 			return nil, err
 		}
-		decoders[i] = d
 		m := &model{number: i, weights: d.WeightBytes(), row: d.RowBytes(stateElement), places: map[string]int32{}}
 		m.routed = route.Model{Bytes: m.weights, FLOPs: 2 * float64(m.weights) / float64(d.Storage.Size()), StateSize: m.row}
 		m.routed.Key[0], m.routed.Key[1] = byte(i), 1
@@ -125,27 +165,21 @@ func newFleet(sc *Scenario, router string, pace float64, measured map[string]Tim
 		f.models = append(f.models, m)
 	}
 	for i := range sc.Workers {
-		if err := f.addWorkers(&sc.Workers[i], decoders, measured); err != nil {
-			return nil, err
-		}
+		f.addWorkers(&sc.Workers[i], times)
 	}
 	tenants := int32(0)
 	for i := range sc.Sessions {
 		g := f.addGroup(i, tenants)
-		tenants += int32(g.Tenants) //nolint:gosec // bounds are checked
+		tenants += int32(g.Tenants)
 	}
 	f.stats.tenants = make([]tenant, tenants)
 	f.schedule()
 	return f, nil
 }
 
-func (f *fleet) addWorkers(w *Workers, decoders []steptime.Decoder, measured map[string]Times) error {
-	device, err := f.sc.device(w.Device)
-	if err != nil {
-		return err
-	}
+func (f *fleet) addWorkers(w *Workers, times stepTimes) {
 	k := &workerKind{
-		Workers: *w, first: int32(len(f.workers)), delay: nanoseconds(w.Link.Delay / 1e3), rate: w.Link.Gbit / 8, //nolint:gosec // bounds are checked
+		Workers: *w, first: int32(len(f.workers)), delay: nanoseconds(w.Link.Delay / 1e3), rate: w.Link.Gbit / 8,
 		memory: int64(w.Memory * (1 << 30)), slot: make([]int, len(f.models)),
 	}
 	for i := range k.slot {
@@ -153,20 +187,13 @@ func (f *fleet) addWorkers(w *Workers, decoders []steptime.Decoder, measured map
 	}
 	for slot, name := range w.Models {
 		i := f.sc.model(name)
-		t := measured[name]
-		if t == nil {
-			if t, err = decoders[i].Times(device); err != nil {
-				return fmt.Errorf("model %q on %q: %w", name, w.Device, err)
-			}
-		}
-		k.models, k.times, k.slot[i] = append(k.models, i), append(k.times, t), slot
+		k.models, k.times, k.slot[i] = append(k.models, i), append(k.times, times[of{name, w.Device}]), slot
 	}
 	k.speed = f.speed(k)
 	for range w.Count {
-		f.workers = append(f.workers, worker{number: int32(len(f.workers)), kind: k, prompting: none, recent: none, oldest: none}) //nolint:gosec // bounds are checked
+		f.workers = append(f.workers, worker{number: int32(len(f.workers)), kind: k, prompting: none, recent: none, oldest: none})
 	}
 	f.kinds = append(f.kinds, k)
-	return nil
 }
 
 // speed is what a worker measures of itself and says: a chunk of a prompt, and a
@@ -178,12 +205,12 @@ func (f *fleet) speed(k *workerKind) route.Speed {
 }
 
 func (f *fleet) addGroup(i int, tenant int32) *group {
-	g := &group{Sessions: f.sc.Sessions[i], number: i, tenant: tenant, arrivals: newDraws(f.seed, 1, uint64(i))} //nolint:gosec // not negative
+	g := &group{Sessions: f.sc.Sessions[i], number: i, tenant: tenant, arrivals: newDraws(f.seed, 1, uint64(i))}
 	g.model = f.models[f.sc.model(g.Model)]
 	g.class, _ = route.ParseClass(g.Class)
 	if p := g.Prefixes; p != nil {
-		g.shares, g.tokens, g.prefix = shares(p.Count, p.Skew), int32(p.Tokens), g.model.prefixes //nolint:gosec // bounds are checked
-		g.model.prefixes += int32(p.Count)                                                        //nolint:gosec // bounds are checked
+		g.shares, g.tokens, g.prefix = shares(p.Count, p.Skew), int32(p.Tokens), g.model.prefixes
+		g.model.prefixes += int32(p.Count)
 	}
 	g.Count = min(max(int(float64(g.Count)*f.pace), 1), MaxSessions)
 	f.groups = append(f.groups, g)
@@ -203,7 +230,7 @@ func (f *fleet) schedule() {
 		f.next(f.groups[i])
 	}
 	for i := range f.sc.Drains {
-		f.events.push(nanoseconds(f.sc.Drains[i].At), drainBegins, int32(i), 0) //nolint:gosec // bounds are checked
+		f.events.push(nanoseconds(f.sc.Drains[i].At), drainBegins, int32(i), 0)
 	}
 }
 

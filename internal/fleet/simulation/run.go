@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/genie-sdk/go/fleet/route"
 )
@@ -14,7 +15,8 @@ type Options struct {
 	Routers []string
 	// Times of models by name, in place of the cost model's.
 	Times map[string]Times
-	// Pace multiplies the rate of new sessions; 1 when 0.
+	// Pace multiplies the rate and the number of sessions, at most MaxPace and at
+	// least its inverse; 1 when 0.
 	Pace float64
 	// Search looks for the highest rate of sessions at which the 99th percentile of
 	// the time to the first token is at most the scenario's target.
@@ -101,12 +103,17 @@ func (s *Scenario) Run(ctx context.Context, o Options) (*Result, error) {
 	for _, w := range s.Workers {
 		r.Workers += w.Count
 	}
-	for _, g := range s.Sessions {
-		r.Sessions += g.Count
-	}
+	r.Sessions = s.sessions()
 	pace := o.Pace
 	if pace == 0 {
 		pace = 1
+	}
+	if !(pace >= 1/MaxPace && pace <= MaxPace) || pace*float64(r.Sessions) > MaxSessions {
+		return nil, fmt.Errorf("%w: pace is %v, want %v to %v and at most %d sessions", ErrScenario, pace, 1/MaxPace, MaxPace, MaxSessions)
+	}
+	times, err := s.times(o.Times)
+	if err != nil {
+		return nil, err
 	}
 	errs, places := make([]error, len(names)), make(chan struct{}, max(o.Parallel, 1))
 	done := make(chan int)
@@ -115,7 +122,7 @@ func (s *Scenario) Run(ctx context.Context, o Options) (*Result, error) {
 			defer func() { done <- i }()
 			places <- struct{}{}
 			defer func() { <-places }()
-			r.Routers[i], errs[i] = s.router(ctx, name, pace, o)
+			r.Routers[i], errs[i] = s.router(ctx, name, pace, o.Search, times)
 		}()
 	}
 	for range names {
@@ -129,18 +136,26 @@ func (s *Scenario) Run(ctx context.Context, o Options) (*Result, error) {
 	return r, nil
 }
 
+func (s *Scenario) sessions() int {
+	n := 0
+	for i := range s.Sessions {
+		n += s.Sessions[i].Count
+	}
+	return n
+}
+
 // router simulates one router, and looks for its capacity.
-func (s *Scenario) router(ctx context.Context, name string, pace float64, o Options) (RouterStat, error) {
-	stat, err := s.simulate(ctx, name, pace, o.Times)
-	if err != nil || !o.Search || s.Target == 0 {
+func (s *Scenario) router(ctx context.Context, name string, pace float64, search bool, times stepTimes) (RouterStat, error) {
+	stat, err := s.simulate(ctx, name, pace, times)
+	if err != nil || !search || s.Target == 0 {
 		return stat, err
 	}
-	stat.Capacity, err = s.search(ctx, name, o.Times)
+	stat.Capacity, err = s.search(ctx, name, times)
 	return stat, err
 }
 
 // simulate runs the scenario once.
-func (s *Scenario) simulate(ctx context.Context, name string, pace float64, times map[string]Times) (RouterStat, error) {
+func (s *Scenario) simulate(ctx context.Context, name string, pace float64, times stepTimes) (RouterStat, error) {
 	f, err := newFleet(s, name, pace, times)
 	if err != nil {
 		return RouterStat{}, err
@@ -152,6 +167,9 @@ func (s *Scenario) simulate(ctx context.Context, name string, pace float64, time
 		}
 		if f.stats.events++; f.stats.events%checkEvery == 0 && ctx.Err() != nil {
 			return RouterStat{}, fmt.Errorf("simulation: %w", context.Cause(ctx))
+		}
+		if e.at > longest {
+			return RouterStat{}, fmt.Errorf("%w: router %s: %d sessions are left after %v", ErrScenario, name, f.open, time.Duration(longest))
 		}
 		f.handle(e)
 		if f.stats.err != nil {
@@ -169,7 +187,7 @@ const (
 
 // search halves the interval of rates, on a logarithmic scale, in which the target
 // is just met.
-func (s *Scenario) search(ctx context.Context, name string, times map[string]Times) (*Capacity, error) {
+func (s *Scenario) search(ctx context.Context, name string, times stepTimes) (*Capacity, error) {
 	meets := func(pace float64) (*Capacity, error) {
 		r, err := s.simulate(ctx, name, pace, times)
 		if err != nil || r.P99 > s.Target || r.Failed > 0 {
@@ -189,7 +207,7 @@ func (s *Scenario) search(ctx context.Context, name string, times map[string]Tim
 		default:
 			high, pace = pace, pace/2
 		}
-		if pace > searchTop || pace < 1/searchTop {
+		if pace > searchTop || pace < 1/searchTop || pace*float64(s.sessions()) > MaxSessions {
 			return best, nil
 		}
 		if low > 0 && high > 0 {
@@ -228,12 +246,12 @@ func (f *fleet) result(name string) RouterStat {
 	}
 	for c := range s.first {
 		if s.first[c].n > 0 {
-			r.Classes[route.Class(c).String()] = Latency{s.first[c].quantile(0.5), s.first[c].quantile(0.99)} //nolint:gosec // few
+			r.Classes[route.Class(c).String()] = Latency{s.first[c].quantile(0.5), s.first[c].quantile(0.99)}
 		}
 	}
 	for why, n := range s.reasons {
 		if n > 0 {
-			r.Reasons[route.Reason(why).String()] = n //nolint:gosec // few
+			r.Reasons[route.Reason(why).String()] = n
 		}
 	}
 	return r

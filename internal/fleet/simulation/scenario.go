@@ -134,7 +134,7 @@ func Parse(r io.Reader) (*Scenario, error) {
 	s := &Scenario{}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(s); err != nil {
+	if err := d.Decode(s); err != nil { //nolint:musttag // a device has the names of its fields
 		return nil, fmt.Errorf("%w: %w", ErrScenario, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {

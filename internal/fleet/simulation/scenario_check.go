@@ -13,6 +13,7 @@ const (
 	MaxWorkers  = 1 << 15
 	MaxSessions = 4 << 20
 	MaxSeconds  = 31 * 24 * 3600
+	MaxPace     = 1024.0
 	maxList     = 64
 	maxName     = 64
 	maxTokens   = 1 << 15
@@ -26,46 +27,47 @@ const (
 // checker collects the first thing that is wrong.
 type checker struct{ err error }
 
-// want reports what a value has to be, unless it is.
-func (c *checker) want(ok bool, format string, args ...any) {
+// wantf reports what a value has to be, unless it is.
+func (c *checker) wantf(ok bool, format string, args ...any) {
 	if !ok && c.err == nil {
 		c.err = fmt.Errorf("%w: "+format, append([]any{ErrScenario}, args...)...)
 	}
 }
 
-// within holds a number between two. A number that is none is in no interval.
-func (c *checker) within(v, low, high float64, format string, args ...any) {
-	c.want(v >= low && v <= high, "%s is %v, want %v to %v", fmt.Sprintf(format, args...), v, low, high)
+// withinf holds a number between two. A number that is none is in no interval.
+func (c *checker) withinf(v, low, high float64, format string, args ...any) {
+	c.wantf(v >= low && v <= high, "%s is %v, want %v to %v", fmt.Sprintf(format, args...), v, low, high)
 }
 
-func (c *checker) name(s, format string, args ...any) {
+func (c *checker) namef(s, format string, args ...any) {
 	printable := s != "" && len(s) <= maxName
 	for _, r := range s {
 		printable = printable && r >= ' ' && r != 0x7f && r != '�'
 	}
-	c.want(printable, "%s is named %.80q, want 1 to %d bytes that print", fmt.Sprintf(format, args...), s, maxName)
+	c.wantf(printable, "%s is named %.80q, want 1 to %d bytes that print", fmt.Sprintf(format, args...), s, maxName)
 }
 
 // check holds a scenario to its bounds.
 func (s *Scenario) check() error {
 	c := &checker{}
-	c.name(s.Name, "the scenario")
-	c.want(len(s.About) <= 4096, "about has %d bytes", len(s.About))
-	c.within(s.Second, 0.001, MaxSeconds, "seconds")
-	c.within(s.Report, 0.01, 3600, "report_seconds")
-	c.want(s.Filter == 0 || s.Filter >= s.Report && s.Filter <= MaxSeconds, "filter_seconds is %v, want 0 or report_seconds to %v", s.Filter, MaxSeconds)
-	c.within(s.Detect, 0.001, 3600, "detect_seconds")
-	c.want(s.Target == 0 || s.Target >= 0.001 && s.Target <= 3600, "target_p99_seconds is %v", s.Target)
-	c.want(len(s.Models) >= 1 && len(s.Models) <= maxList && len(s.Workers) >= 1 && len(s.Workers) <= maxList &&
+	c.namef(s.Name, "the scenario")
+	c.wantf(len(s.About) <= 4096, "about has %d bytes", len(s.About))
+	c.withinf(s.Second, 0.001, MaxSeconds, "seconds")
+	c.withinf(s.Report, 0.01, 3600, "report_seconds")
+	c.wantf(s.Filter == 0 || s.Filter >= s.Report && s.Filter <= MaxSeconds, "filter_seconds is %v, want 0 or report_seconds to %v", s.Filter, MaxSeconds)
+	c.withinf(s.Detect, 0.001, 3600, "detect_seconds")
+	c.wantf(s.Target == 0 || s.Target >= 0.001 && s.Target <= 3600, "target_p99_seconds is %v", s.Target)
+	c.wantf(len(s.Models) >= 1 && len(s.Models) <= maxList && len(s.Workers) >= 1 && len(s.Workers) <= maxList &&
 		len(s.Sessions) >= 1 && len(s.Sessions) <= maxList && len(s.Drains) <= maxList && len(s.Devices) <= maxList,
 		"models, workers and sessions are 1 to %d each, drains and devices at most", maxList)
 	for _, r := range s.Router {
-		c.want(slices.Contains(Routers(), r), "there is no router %.40q; there is %v", r, Routers())
+		c.wantf(slices.Contains(Routers(), r), "there is no router %.40q; there is %v", r, Routers())
 	}
 	if d := s.Day; d != nil {
-		c.within(d.Seconds, 1, MaxSeconds, "seconds of the day")
-		c.within(d.Amplitude, 0, 1, "amplitude of the day")
+		c.withinf(d.Seconds, 1, MaxSeconds, "seconds of the day")
+		c.withinf(d.Amplitude, 0, 1, "amplitude of the day")
 	}
+	s.checkDevices(c)
 	s.checkModels(c)
 	s.checkWorkers(c)
 	s.checkSessions(c)
@@ -76,15 +78,15 @@ func (s *Scenario) checkModels(c *checker) {
 	names := map[string]bool{}
 	for i := range s.Models {
 		m := &s.Models[i]
-		c.name(m.Name, "model %d", i)
-		c.want(!names[m.Name], "two models are named %.80q", m.Name)
+		c.namef(m.Name, "model %d", i)
+		c.wantf(!names[m.Name], "two models are named %.80q", m.Name)
 		names[m.Name] = true
 		d, err := m.decoder()
 		if err == nil {
 			err = d.Check()
 		}
 		if err != nil {
-			c.want(false, "model %.80q: %v", m.Name, err)
+			c.wantf(false, "model %.80q: %v", m.Name, err)
 		}
 	}
 }
@@ -93,43 +95,43 @@ func (s *Scenario) checkWorkers(c *checker) {
 	workers, names := 0, map[string]bool{}
 	for i := range s.Workers {
 		w := &s.Workers[i]
-		c.name(w.Name, "workers %d", i)
-		c.want(!names[w.Name], "two groups of workers are named %.80q", w.Name)
+		c.namef(w.Name, "workers %d", i)
+		c.wantf(!names[w.Name], "two groups of workers are named %.80q", w.Name)
 		names[w.Name] = true
-		c.within(float64(w.Count), 1, MaxWorkers, "count of workers %.80q", w.Name)
+		c.withinf(float64(w.Count), 1, MaxWorkers, "count of workers %.80q", w.Name)
 		workers += min(w.Count, MaxWorkers)
-		c.within(w.Memory, 0.001, maxMemory, "memory_gib of %.80q", w.Name)
-		c.within(w.Link.Gbit, 1e-6, 1e5, "link.gbit of %.80q", w.Name)
-		c.within(w.Link.Delay, 0, 1e4, "link.delay_ms of %.80q", w.Name)
-		c.within(float64(w.MaxBatch), 1, maxBatch, "max_batch of %.80q", w.Name)
-		c.within(float64(w.Chunk), 1, maxTokens, "chunk of %.80q", w.Name)
-		c.within(w.Fails, 0, 3600, "fails of %.80q", w.Name)
-		c.within(w.Repair, 0, MaxSeconds, "repair_seconds of %.80q", w.Name)
+		c.withinf(w.Memory, 0.001, maxMemory, "memory_gib of %.80q", w.Name)
+		c.withinf(w.Link.Gbit, 1e-6, 1e5, "link.gbit of %.80q", w.Name)
+		c.withinf(w.Link.Delay, 0, 1e4, "link.delay_ms of %.80q", w.Name)
+		c.withinf(float64(w.MaxBatch), 1, maxBatch, "max_batch of %.80q", w.Name)
+		c.withinf(float64(w.Chunk), 1, maxTokens, "chunk of %.80q", w.Name)
+		c.withinf(w.Fails, 0, 3600, "fails of %.80q", w.Name)
+		c.withinf(w.Repair, 0, MaxSeconds, "repair_seconds of %.80q", w.Name)
 		if _, err := s.device(w.Device); err != nil {
-			c.want(false, "workers %.80q: %v", w.Name, err)
+			c.wantf(false, "workers %.80q: %v", w.Name, err)
 		}
 		s.checkHeld(c, w)
 	}
-	c.want(workers <= MaxWorkers, "%d workers, at most %d", workers, MaxWorkers)
+	c.wantf(workers <= MaxWorkers, "%d workers, at most %d", workers, MaxWorkers)
 	for i, d := range s.Drains {
-		c.within(d.At, 0, MaxSeconds, "at_seconds of drain %d", i)
-		c.within(d.Grace, 0, MaxSeconds, "grace_seconds of drain %d", i)
-		c.within(d.Absent, 0, MaxSeconds, "absent_seconds of drain %d", i)
+		c.withinf(d.At, 0, MaxSeconds, "at_seconds of drain %d", i)
+		c.withinf(d.Grace, 0, MaxSeconds, "grace_seconds of drain %d", i)
+		c.withinf(d.Absent, 0, MaxSeconds, "absent_seconds of drain %d", i)
 		at := slices.IndexFunc(s.Workers, func(w Workers) bool { return w.Name == d.Group })
-		c.want(at >= 0, "drain %d: no workers are named %.80q", i, d.Group)
-		c.want(at < 0 || d.Count >= 1 && d.Count <= s.Workers[max(at, 0)].Count, "drain %d of %d workers", i, d.Count)
+		c.wantf(at >= 0, "drain %d: no workers are named %.80q", i, d.Group)
+		c.wantf(at < 0 || d.Count >= 1 && d.Count <= s.Workers[max(at, 0)].Count, "drain %d of %d workers", i, d.Count)
 	}
 }
 
 // checkHeld wants the weights that a worker holds to fit, with half of a GiB, or
 // as much again where memory is small, for state.
 func (s *Scenario) checkHeld(c *checker, w *Workers) {
-	c.want(len(w.Models) >= 1 && len(w.Models) <= 16, "workers %.80q hold %d models, want 1 to 16", w.Name, len(w.Models))
+	c.wantf(len(w.Models) >= 1 && len(w.Models) <= 16, "workers %.80q hold %d models, want 1 to 16", w.Name, len(w.Models))
 	var held int64
 	seen := map[string]bool{}
 	for _, name := range w.Models {
 		i := s.model(name)
-		c.want(i >= 0 && !seen[name], "workers %.80q hold %.80q, which is no model, or twice", w.Name, name)
+		c.wantf(i >= 0 && !seen[name], "workers %.80q hold %.80q, which is no model, or twice", w.Name, name)
 		seen[name] = true
 		if i >= 0 {
 			if d, err := s.Models[i].decoder(); err == nil {
@@ -137,38 +139,38 @@ func (s *Scenario) checkHeld(c *checker, w *Workers) {
 			}
 		}
 	}
-	c.want(float64(held) < w.Memory*(1<<30), "workers %.80q: %d bytes of weights in %v GiB", w.Name, held, w.Memory)
+	c.wantf(float64(held) < w.Memory*(1<<30), "workers %.80q: %d bytes of weights in %v GiB", w.Name, held, w.Memory)
 }
 
 func (s *Scenario) checkSessions(c *checker) {
 	sessions := 0
 	for i := range s.Sessions {
 		g := &s.Sessions[i]
-		c.name(g.Name, "sessions %d", i)
-		c.want(s.model(g.Model) >= 0, "sessions %.80q: there is no model %.80q", g.Name, g.Model)
-		c.want(slices.ContainsFunc(s.Workers, func(w Workers) bool { return slices.Contains(w.Models, g.Model) }),
+		c.namef(g.Name, "sessions %d", i)
+		c.wantf(s.model(g.Model) >= 0, "sessions %.80q: there is no model %.80q", g.Name, g.Model)
+		c.wantf(slices.ContainsFunc(s.Workers, func(w Workers) bool { return slices.Contains(w.Models, g.Model) }),
 			"sessions %.80q: no worker holds model %.80q", g.Name, g.Model)
 		_, err := route.ParseClass(g.Class)
-		c.want(err == nil, "sessions %.80q: class %.40q", g.Name, g.Class)
-		c.within(float64(g.Count), 1, MaxSessions, "count of sessions %.80q", g.Name)
+		c.wantf(err == nil, "sessions %.80q: class %.40q", g.Name, g.Class)
+		c.withinf(float64(g.Count), 1, MaxSessions, "count of sessions %.80q", g.Name)
 		sessions += min(g.Count, MaxSessions)
-		c.within(float64(g.Tenants), 1, maxTenants, "tenants of %.80q", g.Name)
+		c.withinf(float64(g.Tenants), 1, maxTenants, "tenants of %.80q", g.Name)
 		if p := g.Prefixes; p != nil {
-			c.within(float64(p.Count), 1, maxPrefixes, "prefixes of %.80q", g.Name)
-			c.within(float64(p.Tokens), 1, maxTokens, "prefixes.tokens of %.80q", g.Name)
-			c.within(p.Skew, 0, 4, "prefixes.skew of %.80q", g.Name)
+			c.withinf(float64(p.Count), 1, maxPrefixes, "prefixes of %.80q", g.Name)
+			c.withinf(float64(p.Tokens), 1, maxTokens, "prefixes.tokens of %.80q", g.Name)
+			c.withinf(p.Skew, 0, 4, "prefixes.skew of %.80q", g.Name)
 		}
 		for _, r := range []struct {
 			name string
 			Range
 			most int
 		}{{"turns", g.Turns, maxTurns}, {"prompt", g.Prompt, maxTokens}, {"output", g.Output, maxTokens}} {
-			c.want(r.Min >= 1 && r.Min <= r.Max && r.Max <= r.most, "%s of %.80q is %d to %d, want 1 to %d", r.name, g.Name, r.Min, r.Max, r.most)
+			c.wantf(r.Min >= 1 && r.Min <= r.Max && r.Max <= r.most, "%s of %.80q is %d to %d, want 1 to %d", r.name, g.Name, r.Min, r.Max, r.most)
 		}
-		c.want(g.Think.Min >= 0 && g.Think.Min <= g.Think.Max && g.Think.Max <= MaxSeconds, "think_seconds of %.80q is %v to %v", g.Name, g.Think.Min, g.Think.Max)
-		c.want(g.Turns.Max*(g.Prompt.Max+g.Output.Max) <= 1<<20, "a session of %.80q has up to %d tokens, at most %d", g.Name, g.Turns.Max*(g.Prompt.Max+g.Output.Max), 1<<20)
+		c.wantf(g.Think.Min >= 0 && g.Think.Min <= g.Think.Max && g.Think.Max <= MaxSeconds, "think_seconds of %.80q is %v to %v", g.Name, g.Think.Min, g.Think.Max)
+		c.wantf(g.Turns.Max*(g.Prompt.Max+g.Output.Max) <= 1<<20, "a session of %.80q has up to %d tokens, at most %d", g.Name, g.Turns.Max*(g.Prompt.Max+g.Output.Max), 1<<20)
 	}
-	c.want(sessions <= MaxSessions, "%d sessions, at most %d", sessions, MaxSessions)
+	c.wantf(sessions <= MaxSessions, "%d sessions, at most %d", sessions, MaxSessions)
 }
 
 func (s *Scenario) model(name string) int {

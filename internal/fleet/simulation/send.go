@@ -39,7 +39,7 @@ func (f *fleet) send(id int32) {
 	s.worker, s.decision, s.moved = to, d, 0
 	up := int64(s.tokens()) * 4
 	f.stats.prompts += up
-	f.events.push(max(f.move(s, w), f.now)+w.kind.delay+int64(float64(up)/w.kind.rate), requestArrives, id, 0)
+	f.events.push(max(f.move(s, w), f.now)+w.kind.delay+nanoseconds(float64(up)/w.kind.rate/1e9), requestArrives, id, 0)
 }
 
 // move sends a session's state from its home to another worker where the decision
@@ -63,7 +63,8 @@ func (f *fleet) move(s *session, to *worker) int64 {
 	}
 	f.drop(from, e)
 	begin := max(f.now, from.linkFree, to.linkFree)
-	done := begin + from.kind.delay + to.kind.delay + int64(float64(size)/min(from.kind.rate, to.kind.rate))
+	sending := nanoseconds(float64(size) / min(from.kind.rate, to.kind.rate) / 1e9)
+	done := min(begin+from.kind.delay+to.kind.delay+sending, longest)
 	from.linkFree, to.linkFree = done, done
 	f.stats.state += size
 	f.stats.moves++

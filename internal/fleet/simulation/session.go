@@ -53,18 +53,18 @@ func (f *fleet) next(g *group) {
 	} else {
 		seconds += g.arrivals.exponential() / peak
 	}
-	f.events.push(nanoseconds(seconds), sessionBegins, int32(g.number), 0) //nolint:gosec // bounds are checked
+	f.events.push(nanoseconds(seconds), sessionBegins, int32(g.number), 0)
 }
 
 // begin makes a session.
 func (f *fleet) begin(g *group) {
-	id := int32(len(f.session)) //nolint:gosec // bounds are checked
+	id := int32(len(f.session))
 	if n := len(f.free); n > 0 {
 		id, f.free = f.free[n-1], f.free[:n-1]
 	} else {
 		f.session = append(f.session, session{})
 	}
-	number := uint64(g.number)<<32 | uint64(g.begun) //nolint:gosec // not negative
+	number := uint64(g.number)<<32 | uint64(g.begun)
 	s := &f.session[id]
 	*s = session{group: g, number: number, random: newDraws(f.seed, 2, number), prefix: none, home: none, worker: none, prefixAt: none}
 	s.tenant = g.tenant + s.random.in(Range{0, g.Tenants - 1})
@@ -84,12 +84,12 @@ func (g *group) drawPrefix(seed uint64, random *draws) int32 {
 	if !g.Prefixes.Even {
 		return random.of(g.shares)
 	}
-	order := newDraws(seed, 4, uint64(g.number), uint64(g.begun/n)) //nolint:gosec // not negative
+	order := newDraws(seed, 4, uint64(g.number), uint64(g.begun/n))
 	step := int(order.in(Range{1, n}))
 	for gcd(step, n) != 1 {
 		step = int(order.in(Range{1, n}))
 	}
-	return int32((g.begun%n*step + int(order.in(Range{0, n - 1}))) % n) //nolint:gosec // bounds are checked
+	return int32((g.begun%n*step + int(order.in(Range{0, n - 1}))) % n)
 }
 
 func gcd(a, b int) int {
@@ -125,9 +125,9 @@ func (f *fleet) blocks(s *session) []route.Key {
 	shared := int(s.group.prefixTokens(s)) / route.BlockTokens
 	for i := range min(int(s.tokens())/route.BlockTokens, route.MaxBlocks) {
 		if i < shared {
-			f.keys = append(f.keys, route.Key(mix(s.prefixKey()+uint64(i)))) //nolint:gosec // not negative
+			f.keys = append(f.keys, route.Key(mix(s.prefixKey()+uint64(i))))
 		} else {
-			f.keys = append(f.keys, route.Key(mix(s.key()+uint64(i)))) //nolint:gosec // not negative
+			f.keys = append(f.keys, route.Key(mix(s.key()+uint64(i))))
 		}
 	}
 	return f.keys

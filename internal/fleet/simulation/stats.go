@@ -24,7 +24,7 @@ func bucket(v int64) int {
 	if v < parts {
 		return int(max(v, 0))
 	}
-	e := bits.Len64(uint64(v)) - 1 - partBits //nolint:gosec // not negative
+	e := bits.Len64(uint64(v)) - 1 - partBits
 	return e*parts + int(v>>e)
 }
 

@@ -72,7 +72,7 @@ func (f *fleet) interrupt(w *worker) {
 // lasts is the time of n decode steps, whose caches grow.
 func (w *worker) lasts(n int64) int64 {
 	x := float64(n)
-	return int64(x*w.step + w.growth*x*(x-1)/2)
+	return int64(min(x*w.step+w.growth*x*(x-1)/2, float64(longest)))
 }
 
 func (f *fleet) ends(w *worker, at int64) {
@@ -90,7 +90,7 @@ func (f *fleet) plan(w *worker) {
 	w.step, w.growth = w.decode()
 	if id := w.prompting; id != none {
 		s := &f.session[id]
-		w.chunk = min(s.rows, int32(w.kind.Chunk)) //nolint:gosec // bounds are checked
+		w.chunk = min(s.rows, int32(w.kind.Chunk))
 		w.step += 1e9 * w.times(s).Prefill(int(w.chunk), int(s.cached))
 		w.ahead = 1
 	} else if w.ahead = w.soonest(); w.ahead == 0 {

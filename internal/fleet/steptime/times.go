@@ -84,12 +84,15 @@ func (d Decoder) Times(on semantic.Device) (*Times, error) {
 	if err := d.Check(); err != nil {
 		return nil, err
 	}
-	content := make([]byte, d.largest())
+	weights, release, err := content(d.largest())
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	var p pricer
 	p.on, p.layers = on, d.Layers
 	for i := range p.of {
-		var err error
-		if p.of[i], err = d.capture(i+1, content); err != nil {
+		if p.of[i], err = d.capture(i+1, weights); err != nil {
 			return nil, fmt.Errorf("times of a decoder: %w", err)
 		}
 	}
