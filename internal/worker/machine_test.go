@@ -225,8 +225,8 @@ func (m *machine) frame(h wire.Header, control, payload []byte) error {
 
 func (m *machine) answer(h wire.Header, r *asked, code uint32, control, payload []byte) error {
 	may := r.may
-	if m.fatal != 0 { // the end of the connection cut a run short, of which a request behind it heard
-		may |= 1 << transport.Code(transport.ErrState)
+	if m.fatal != 0 || r.tenant != nil && r.tenant.accLost { // a request behind a run that was cut short
+		may |= oneOf(transport.ErrState)
 	}
 	if may&(1<<code) == 0 {
 		return fmt.Errorf("answered with code %d (%s), it may be %v", code, control, codesOf(r.may))
