@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -127,8 +128,9 @@ func alone(t *testing.T, m *gpt2.Model, n int) [][]int {
 	return generate(t, s, m, n, nil)
 }
 
-// TestFleetSpreadsSessions runs sessions at once: they meet on no worker while others
-// are idle.
+// TestFleetSpreadsSessions runs sessions at once: they do not all meet on the worker
+// that had the weights first. Whether all workers get some is a matter of costs:
+// sequences of one worker share the reading of its weights.
 func TestFleetSpreadsSessions(t *testing.T) {
 	c, m := newCrew(t, 3), basic(t)
 	client, want := c.open(), alone(t, m, 12)
@@ -138,18 +140,30 @@ func TestFleetSpreadsSessions(t *testing.T) {
 		require.NoError(t, err)
 		sessions = append(sessions, s)
 	}
-	var all sync.WaitGroup
+	var all, begun sync.WaitGroup
+	begun.Add(len(sessions))
+	together := make(chan struct{})
+	go func() { begun.Wait(); close(together) }()
+	first := func(seen int) { // none ends before all have begun
+		if seen > 1 {
+			return
+		}
+		begun.Done()
+		select {
+		case <-together:
+		case <-time.After(5 * time.Second):
+		}
+	}
 	for _, s := range sessions {
 		all.Go(func() {
-			if got := generate(t, s, m, 12, nil); fmt.Sprint(got) != fmt.Sprint(want) {
+			if got := generate(t, s, m, 12, first); fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("%v, want %v", got, want)
 			}
 		})
 	}
 	all.Wait()
-	for i := range c.workers {
-		require.Positive(t, c.runs()[i], "%v: no worker is idle", c.runs())
-	}
+	busy := slices.DeleteFunc(c.runs(), func(n int64) bool { return n == 0 })
+	require.Greater(t, len(busy), 1, "%v", c.runs())
 	for _, s := range sessions {
 		require.NoError(t, s.Close())
 	}

@@ -11,7 +11,8 @@ import (
 )
 
 // RunLoop implements [transport.Looper].
-func (s *session) RunLoop(ctx context.Context, call transport.Call, loop transport.Loop, each func(tokens []byte, elapsed time.Duration) error) error {
+func (s *session) RunLoop(ctx context.Context, call transport.Call, loop transport.Loop, each func(tokens []byte, elapsed time.Duration) error) (err error) {
+	defer s.endedBy(&err)
 	ref, err := s.planOf(call.Plan)
 	if err != nil {
 		return err
@@ -29,7 +30,8 @@ func (s *session) RunLoop(ctx context.Context, call transport.Call, loop transpo
 }
 
 // OpenLoop implements [transport.LoopOpener].
-func (s *session) OpenLoop(ctx context.Context, open transport.Opening, call transport.Call, loop transport.Loop, each func(tokens []byte, elapsed time.Duration) error) error {
+func (s *session) OpenLoop(ctx context.Context, open transport.Opening, call transport.Call, loop transport.Loop, each func(tokens []byte, elapsed time.Duration) error) (err error) {
+	defer s.endedBy(&err)
 	first, err := s.planOf(open.Call.Plan)
 	if err != nil {
 		return err

@@ -10,7 +10,8 @@ import (
 )
 
 // Run implements [transport.Session].
-func (s *session) Run(ctx context.Context, call transport.Call) (transport.Result, error) {
+func (s *session) Run(ctx context.Context, call transport.Call) (_ transport.Result, err error) {
+	defer s.endedBy(&err)
 	ref, err := s.planOf(call.Plan)
 	if err != nil {
 		return transport.Result{}, err

@@ -132,6 +132,17 @@ func (s *session) enter(ctx context.Context, n int64) error {
 
 func (s *session) leave(n int64) { s.turn.Release(n) }
 
+// endedBy adds that the session was closed, where that is why a call failed.
+func (s *session) endedBy(err *error) {
+	select {
+	case <-s.ended:
+		if *err != nil && !errors.Is(*err, transport.ErrClosed) {
+			*err = fmt.Errorf("%w: %w", closedError(), *err)
+		}
+	default:
+	}
+}
+
 func closedError() error { return fmt.Errorf("%w: cluster session", transport.ErrClosed) }
 
 // Read implements [transport.Session].
