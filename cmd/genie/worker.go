@@ -33,6 +33,7 @@ type workerOptions struct {
 	threads   int
 	cpus      string
 	maxBatch  int
+	portions  bool
 	queue     int
 	running   int
 	int8      bool
@@ -88,6 +89,7 @@ it at once.`,
 	f.StringVar(&o.missing, "missing-operators", string(host.MissingOnCPU), "what is done with a plan that has operators which the device lacks: cpu runs them on the CPU of this worker and logs which, refuse refuses the plan and names the step")
 	f.IntVar(&o.threads, "threads", 0, "compute threads; 0 means one per CPU, or GOMAXPROCS if it is set")
 	f.StringVar(&o.cpus, "cpus", "", "processors that the worker runs on, such as 0,2-3, which is also the number of compute threads unless --threads is given; Linux only (default: all)")
+	f.BoolVar(&o.portions, "prefill-portions", false, "run long prefills in portions that ride in dynamic batches of decode steps: sessions that decode wait less for them, and their first token comes later; the bits are the same")
 	f.IntVar(&o.maxBatch, "max-batch", engine.DefaultMaxBatch, "maximum size of a dynamic batch: sequences of different sessions that share one pass over the weights; 1 disables batching")
 	f.IntVar(&o.queue, "max-queue", worker.DefaultMaxQueue, "maximum number of runs, and of plans to prepare, that wait in the queue, over all sessions; more are refused as overload")
 	f.IntVar(&o.running, "max-running", 0, "maximum number of concurrent runs; half as many plans are prepared at once; 0 means one run per compute thread")
@@ -251,7 +253,7 @@ func (o *workerOptions) joinAndServe(ctx context.Context, w *described, listener
 // engine makes the worker's engine with its limits. The process's heap keeps
 // within the memory budget until stop, which closes the engine.
 func (o *workerOptions) engine(threads int, log *slog.Logger) (e *engine.Engine, stop func(), err error) {
-	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch, MaxStepFLOPs: o.stepFLOPs}
+	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch, Portions: o.portions, MaxStepFLOPs: o.stepFLOPs}
 	if limits.Device, err = o.devices.Open(o.device, host.Missing(o.missing), log); err != nil {
 		return nil, nil, err
 	}

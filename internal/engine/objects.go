@@ -61,6 +61,10 @@ type Options struct {
 	// run in one dynamic batch, see [Call.Run]; 0 means [DefaultMaxBatch], and
 	// 1 none. The bits are the same either way.
 	MaxBatch int
+	// Portions makes runs over many rows, such as prefills, in portions that take
+	// part in the dynamic batches of other sessions. The bits are the same either
+	// way; sessions that decode wait less, and the run takes longer.
+	Portions bool
 
 	// Custom are the operators of a user that plans may name; nil for none.
 	Custom *custom.Table

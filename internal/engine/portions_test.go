@@ -253,7 +253,7 @@ func TestPaddingIsNotDivided(t *testing.T) {
 
 // TestDivision lists what can be divided, and what cannot.
 func TestDivision(t *testing.T) {
-	e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 1})
+	e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 1, Portions: true})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, e.Close()) }()
 	size := llamaSize{layers: 2, width: 16, heads: 4, kv: 2, dim: 8, ffn: 24}

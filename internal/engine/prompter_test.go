@@ -29,6 +29,7 @@ func newPrompter(t testing.TB, folder string, opts engine.Options) *prompter {
 	m, err := gpt2.Load(t.Context(), "../../testdata/gpt2/"+folder, gpt2.LoadOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = m.Close() })
+	opts.Portions = true
 	e, err := engine.New(opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, e.Close()) })
