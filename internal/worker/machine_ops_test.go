@@ -33,6 +33,7 @@ func (m *machine) request(r *asked, control proto.Message, payload []byte, more 
 		t.seq++
 		r.seq = t.seq
 		if r.typ == wire.TypeLoop {
+			t.looped = true
 			t.loops++
 		}
 	}

@@ -70,6 +70,7 @@ type tenant struct {
 	sum     [2]float32
 	acc     float32
 	accLost bool // a loop ended early
+	looped  bool // a loop was sent, which may have ended early
 	rows    []float32
 	kept    map[transport.Handle][]byte
 	order   []transport.Handle
@@ -225,8 +226,9 @@ func (m *machine) frame(h wire.Header, control, payload []byte) error {
 
 func (m *machine) answer(h wire.Header, r *asked, code uint32, control, payload []byte) error {
 	may := r.may
-	if m.fatal != 0 || r.tenant != nil && r.tenant.accLost { // a request behind a run that was cut short
+	if t := r.tenant; t != nil && t.looped { // a request behind a loop that was cut short, also by the end of a connection
 		may |= oneOf(transport.ErrState)
+		t.accLost = t.accLost || code == transport.Code(transport.ErrState)
 	}
 	if may&(1<<code) == 0 {
 		return fmt.Errorf("answered with code %d (%s), it may be %v", code, control, codesOf(r.may))
