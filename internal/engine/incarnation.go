@@ -224,3 +224,10 @@ func (e *Engine) ready(ctx context.Context) (*incarnation, error) {
 		}
 	}
 }
+
+// fault lets tests panic at a named place.
+func (e *Engine) fault(at string) {
+	if e.opts.fault != nil {
+		e.opts.fault(at)
+	}
+}

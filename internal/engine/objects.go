@@ -376,13 +376,6 @@ func (s *Session) guard(err *error) {
 	}
 }
 
-// fault lets tests panic at a named place.
-func (e *Engine) fault(at string) {
-	if e.opts.fault != nil {
-		e.opts.fault(at)
-	}
-}
-
 // PanicError is [device.PanicError].
 type PanicError = device.PanicError
 
