@@ -75,7 +75,7 @@ func (s *Samples) Transfers() (each int, rate float64) {
 // sum adds up the bytes moved.
 func sum(parts ...transport.Snapshot) (t transport.Snapshot) {
 	for _, p := range parts {
-		t = t.Sub(transport.Snapshot{}.Sub(p))
+		t = t.Add(p)
 	}
 	return t
 }

@@ -25,7 +25,7 @@ func TestTwoWorkers(t *testing.T) {
 				require.NoError(t, err)
 				c, err := baselines.Open(t.Context(), baselines.Spec{Workload: all[0], Baseline: named})
 				if errors.Is(err, baselines.ErrUnavailable) {
-					t.Skip(err)
+					t.Skipf("%v; it runs on Linux with two CPUs: go test ./baselines -run TestTwoWorkers", err)
 				}
 				require.NoError(t, err)
 				defer func() { require.NoError(t, c.Close()) }()

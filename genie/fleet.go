@@ -273,11 +273,8 @@ func (m *members) account(x *member) {
 	moved := x.exec.Ledger().Snapshot()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.gone = plus(m.gone, moved)
+	m.gone = m.gone.Add(moved)
 }
-
-// plus adds: subtracting a negative does.
-func plus(a, b transport.Snapshot) transport.Snapshot { return a.Sub(transport.Snapshot{}.Sub(b)) }
 
 func (m *members) current() transport.Executor {
 	m.mu.Lock()
@@ -290,7 +287,7 @@ func (m *members) ledger() transport.Snapshot {
 	defer m.mu.Unlock()
 	sum := m.gone
 	for _, x := range m.by {
-		sum = plus(sum, x.exec.Ledger().Snapshot())
+		sum = sum.Add(x.exec.Ledger().Snapshot())
 	}
 	return sum
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
@@ -320,6 +321,8 @@ func TestFleetURLs(t *testing.T) {
 	_, err = genie.Open(t.Context(), "file://"+t.TempDir(), genie.WithReconnect(100*time.Millisecond))
 	require.ErrorIs(t, err, genie.ErrNoWorker, "a fleet without workers")
 	require.ErrorIs(t, err, transport.ErrUnreachable)
+	_, err = genie.Open(t.Context(), "file://"+t.TempDir(), genie.WithPlacement(semantic.PlaceSingle()))
+	require.ErrorIs(t, err, genie.ErrURL, "a placement over a directory")
 }
 
 // TestFleetFolder finds a worker through files.

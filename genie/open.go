@@ -52,6 +52,9 @@ type Client struct {
 // was used last.
 func Open(ctx context.Context, executor string, opts ...Option) (*Client, error) {
 	o := defaults(opts)
+	if o.placement != nil && isDirectory(executor) {
+		return nil, fmt.Errorf("%w: %q is a directory; a placement is over a list of workers", ErrURL, executor)
+	}
 	if o.placement != nil && strings.Contains(executor, ",") {
 		return openCluster(ctx, executor, o)
 	}

@@ -194,8 +194,8 @@ func (w *workers) ledger() transport.Snapshot {
 	defer w.mu.Unlock()
 	var sum transport.Snapshot
 	for _, x := range w.execs {
-		if x != nil { // subtracting a negative adds
-			sum = sum.Sub(transport.Snapshot{}.Sub(x.Ledger().Snapshot()))
+		if x != nil {
+			sum = sum.Add(x.Ledger().Snapshot())
 		}
 	}
 	return sum

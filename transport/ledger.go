@@ -99,22 +99,13 @@ func (l *Ledger) Snapshot() Snapshot {
 	s.SharedSent, s.SharedReceived = l.sharedSent.Load(), l.sharedReceived.Load()
 	s.RoundTrips = l.roundTrips.Load()
 	for _, one := range l.of {
-		s = s.add(one.Snapshot())
+		s = s.Add(one.Snapshot())
 	}
 	return s
 }
 
-// add is what s and o counted.
-func (s Snapshot) add(o Snapshot) Snapshot {
-	for i := range s.Sent {
-		s.Sent[i] += o.Sent[i]
-		s.Received[i] += o.Received[i]
-	}
-	s.SocketSent += o.SocketSent
-	s.SocketReceived += o.SocketReceived
-	s.RoundTrips += o.RoundTrips
-	return s
-}
+// Add is what s and o counted.
+func (s Snapshot) Add(o Snapshot) Snapshot { return s.Sub(Snapshot{}.Sub(o)) } // the counters are listed once
 
 // Sub is what was counted between o and s.
 func (s Snapshot) Sub(o Snapshot) Snapshot {

@@ -113,7 +113,7 @@ func (s *Session) shareStates() ([]*state, error) {
 	}
 	for _, st := range s.states {
 		if st.lost {
-			return nil, fmt.Errorf("%w: %q was lost when a run was cut short", transport.ErrState, st.name)
+			return nil, lostState(st.name)
 		}
 	}
 	list := make([]*state, 0, len(s.states))

@@ -118,7 +118,7 @@ func (c *Call) divide() bool {
 	b, d, x := c.b, c.b.prog.division, &c.parts
 	bindings := b.bound.Bindings()
 	x.total, x.past, x.done = bindings[d.Rows], bindings[d.Past], 0
-	if !c.s.e.opts.Portions || x.total < 2 || !d.Begun(b.prog.Plan(), func(i int) []byte { return b.place.Inputs[i].Data }, x.past) {
+	if x.total < 2 || !d.Begun(b.prog.Plan(), func(i int) []byte { return b.place.Inputs[i].Data }, x.past) {
 		return false
 	}
 	if x.inputs == nil {

@@ -43,7 +43,7 @@ func (e *Engine) compile(on *incarnation, p *plan.Plan, w *op.Work) (*Program, e
 	}
 	prog.listKeys()
 	prog.findCrossed()
-	if prog.batching = newBatching(prog, e.opts); prog.batching != nil {
+	if prog.batching = newBatching(prog, e.opts); prog.batching != nil && e.opts.Portions {
 		prog.division = c.Division()
 	}
 	return prog, nil

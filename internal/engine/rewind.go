@@ -23,7 +23,7 @@ func (s *Session) Rewind(to []transport.StateLength) error {
 		case st == nil:
 			return fmt.Errorf("%w: the session has no state %.80q", transport.ErrState, t.Name)
 		case st.lost:
-			return fmt.Errorf("%w: %q was lost when a run was cut short; reset the session", transport.ErrState, t.Name)
+			return lostState(t.Name)
 		case st.axis < 0:
 			return fmt.Errorf("%w: %q is not appended to (%v), it cannot be shortened", transport.ErrState, t.Name, st.mode)
 		case t.Length < 0 || t.Length > st.shape[st.axis]:

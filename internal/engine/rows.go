@@ -111,9 +111,14 @@ func (s *Session) stateOf(name string) (*state, error) {
 		return nil, fmt.Errorf("%w: the session has no state %.80q", transport.ErrState, name)
 	}
 	if st.lost {
-		return nil, fmt.Errorf("%w: %q was lost when a run was cut short; reset the session", transport.ErrState, name)
+		return nil, lostState(name)
 	}
 	return st, nil
+}
+
+// lostState is the error of a use of a state that is lost.
+func lostState(name string) error {
+	return fmt.Errorf("%w: %q was lost when a run was cut short; reset the session", transport.ErrState, name)
 }
 
 // rowAxis is the axis along which rows are copied: that of the rows, or any for
@@ -266,7 +271,7 @@ func (s *Session) stateFor(spec *transport.TicketSpec) (*state, error) {
 	}
 	switch {
 	case st.lost:
-		return nil, fmt.Errorf("%w: %q was lost when a run was cut short; reset the session", transport.ErrState, st.name)
+		return nil, lostState(st.name)
 	case !same:
 		return nil, fmt.Errorf("%w: %q is %v%v (%v), the rows are %v%v (%v) along axis %d",
 			transport.ErrState, st.name, st.dtype, st.shape, st.mode, spec.DType, spec.Shape, mode, spec.Axis)

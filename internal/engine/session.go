@@ -121,7 +121,7 @@ func (s *Session) fit(known *state, d *plan.State, dt plan.DType, in []int) (*st
 		st = s.newState(d, dt, in)
 	}
 	if st.lost {
-		return nil, fmt.Errorf("%w: %q was lost when a run was cut short; reset the session", transport.ErrState, d.Name)
+		return nil, lostState(d.Name)
 	}
 	if st.mode != d.Mode || st.dtype != dt || !slices.Equal(st.shape, in) || d.Mode == plan.StateAppend && st.axis != d.Axis {
 		return nil, fmt.Errorf("%w: %q is %v%v (%v), the call wants %v%v (%v)", transport.ErrState, d.Name, st.dtype, st.shape, st.mode, dt, in, d.Mode)
