@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/fault"
 	"github.com/genie-sdk/go/internal/peers"
 	"github.com/genie-sdk/go/internal/worker"
@@ -260,17 +261,18 @@ func TestTicketsMemory(t *testing.T) {
 	a, b := newMover(t, from), newMover(t, to)
 	id, err := a.sender().PeerID(t.Context())
 	require.NoError(t, err)
-	before := to.Engine.Memory().Used()
+	retained := func() int64 { return to.Engine.Memory().Held()[budget.Retained] }
+	before := retained()
 	spec := transport.TicketSpec{DType: plan.F32, Shape: []int{2 << 18}, Sender: id}
 	ticket, err := b.receiver().Ticket(t.Context(), spec)
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, to.Engine.Memory().Used()-before, int64(2<<20))
+	require.GreaterOrEqual(t, retained()-before, int64(2<<20))
 	_, err = b.receiver().Ticket(t.Context(), transport.TicketSpec{DType: plan.F32, Shape: []int{2 << 20}, Sender: id})
 	require.ErrorIs(t, err, transport.ErrQuota)
 	require.NoError(t, b.s.Release(t.Context(), ticket.Handle))
-	require.Eventually(t, func() bool { return to.Engine.Memory().Used() <= before }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return retained() == before }, 10*time.Second, time.Millisecond)
 	spec.Lifetime = time.Millisecond
 	_, err = b.receiver().Ticket(t.Context(), spec)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return to.Engine.Memory().Used() <= before }, 10*time.Second, time.Millisecond, "it expires")
+	require.Eventually(t, func() bool { return retained() == before }, 10*time.Second, time.Millisecond, "it expires")
 }
